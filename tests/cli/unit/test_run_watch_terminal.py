@@ -119,6 +119,17 @@ def test_a_program_with_a_prompt_has_the_terminal(home: Path) -> None:
         assert at.ended() == 6
 
 
+def test_a_program_is_in_the_foreground_though_it_reads_nothing(home: Path) -> None:
+    # Some draw their progress only then.
+    code = "note('begin')\nwhile os.tcgetpgrp(1) != os.getpgrp(): time.sleep(0.01)\nnote('start', 1, os.getpid())\n"
+    run = prepared(home, DIARY + code + "time.sleep(600)")
+    with desk(run, run.command) as at:
+        run.until("begin")
+        run.until("start")
+        at.type(CTRL_C)
+        assert at.ended() == -signal.SIGINT, at.screen
+
+
 def test_a_program_that_was_killed_leaves_no_raw_terminal(home: Path) -> None:
     raw = "import tty\nif os.environ['A'] == '1': tty.setraw(0)\n"
     run = prepared(home, DIARY + raw + PATIENT)

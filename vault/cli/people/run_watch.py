@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vault.cli.people.merging import Merging
     from vault.cli.people.source import Source
     from vault.cli.people.supervising import Plan
-    from vault.client import Values
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -120,13 +119,9 @@ def run_watched(plan: Plan, source: Source, merging: Merging, environment: Mappi
     from vault.cli.people.signals import Signals
     from vault.cli.people.supervising import Supervisor, end_as
 
-    def environment_of(values: Values) -> Mapping[bytes, bytes]:
-        source.keep(values)
-        return merging.environment_of(values)
-
     with Signals() as signals:
         feed = Feed(source.watch, wake=signals.wake, refused=source.refused)
-        supervisor = Supervisor(plan, signals, feed, environment_of)
+        supervisor = Supervisor(plan, signals, feed, merging.environment_of)
         try:
             supervisor.begin(environment)
             feed.start()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,19 +40,17 @@ class Source:
             if self._copy is None:
                 raise
             return self._copy.instead_of(error)
-        self.keep(values)
-        return values
-
-    def watch(self, on_interruption: OnInterruption) -> AbstractContextManager[Iterable[Values]]:
-        """Follow the values from now on."""
-        return self.cli.client.watch(
-            self.environment, self.names, globals=self.globals, on_interruption=on_interruption
-        )
-
-    def keep(self, values: Values) -> None:
-        """Keep new values, if there is a copy."""
         if self._copy is not None:
             self._copy.keep(values)
+        return values
+
+    @contextmanager
+    def watch(self, on_interruption: OnInterruption) -> Iterator[Iterator[Values]]:
+        """Follow the values from now on, and keep each."""
+        with self.cli.client.watch(
+            self.environment, self.names, globals=self.globals, on_interruption=on_interruption
+        ) as followed:
+            yield self._kept(followed)
 
     def keep_up(self) -> None:
         """Keep the values again every hour from now on, if there is a copy."""
@@ -63,6 +61,13 @@ class Source:
         """Delete the copy: the vault refuses the credential."""
         if self._copy is not None:
             self._copy.forget()
+
+    def _kept(self, followed: Iterable[Values]) -> Iterator[Values]:
+        for values in followed:
+            # First the program gets them: a keychain may ask somebody for its password.
+            yield values
+            if self._copy is not None:
+                self._copy.keep(values)
 
     def _read(self) -> Values:
         return self.cli.client.values(self.environment, self.names, globals=self.globals)
