@@ -42,7 +42,6 @@ class Watched:
         self._vault.newest = Values({"A": value})
         self.supervisor._look_for_change()
 
-    @property
     def waits(self) -> float | None:
         """How long it waits for the next step, in seconds; None without a change."""
         return self.supervisor._seconds_left()
@@ -54,30 +53,30 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
 
 def test_a_change_waits_for_the_debounce(watched: Watched) -> None:
-    assert watched.waits is None
+    assert watched.waits() is None
     watched.change("2")
-    assert watched.waits == 2.0
+    assert watched.waits() == 2.0
     watched.now += 1.5
-    assert watched.waits == 0.5
+    assert watched.waits() == 0.5
     watched.change("3")
-    assert watched.waits == 2.0
+    assert watched.waits() == 2.0
 
 
 def test_a_change_back_is_no_change(watched: Watched) -> None:
     watched.change("2")
     watched.change("1")
-    assert watched.waits is None
+    assert watched.waits() is None
     # The next one begins anew.
     watched.now += 100
     watched.change("2")
-    assert watched.waits == 2.0
+    assert watched.waits() == 2.0
 
 
 def test_changes_that_never_pause_are_taken_after_ten_debounces(watched: Watched) -> None:
     begun = watched.now
     for number in range(2, 100):
         watched.change(str(number))
-        if watched.waits == 0.0:
+        if watched.waits() == 0.0:
             break
         watched.now += 1.0
     assert watched.now - begun == 20.0
@@ -94,5 +93,5 @@ def test_the_jitter_comes_on_top_and_is_drawn_once(monkeypatch: pytest.MonkeyPat
     watched = Watched(monkeypatch, jitter=30.0)
     watched.change("2")
     watched.change("3")
-    assert watched.waits == 9.0
+    assert watched.waits() == 9.0
     assert drawn == [(0.0, 30.0)]
