@@ -122,7 +122,8 @@ def open_vault(settings: Settings, clock: Clock = now_us, *, as_worker: bool = F
     Raises `StorageError` if there is no vault or its schema is another release's, `KeyringError` if the keyring is
     missing, unsafe or another vault's, and `DatabaseUnavailable`.
     """
-    storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 2, clock=clock)
+    # One for each thread that answers calls, two for the jobs, and one for the live feed.
+    storage = Storage(settings.database_url, pool_size=settings.threads + settings.login_threads + 3, clock=clock)
     try:
         with explained(), storage.read() as unit:
             found = require_usable(unit.connection)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 
 from vault.asgi import LIVE_CALL, LiveCall, Receive, Refusal, Scope, Send
@@ -16,6 +17,7 @@ from vault.auth import METHODS, WEB_STREAM_METHODS
 from vault.auth.origin import is_same_origin
 from vault.errors import Forbidden, InvalidInput, StrongroomError
 from vault.services import Services
+from vault.storage import FeedEpoch
 from vault.sync import poll, stream, websocket
 from vault.sync.asking import Asked, asked
 from vault.sync.calls import Calls, OpenCall
@@ -28,6 +30,9 @@ SYNC, CHANGES, PAGE_CHANGES = "/api/v1/sync", "/api/v1/changes", "/changes"
 _PATHS = frozenset({SYNC, CHANGES, PAGE_CHANGES})
 _EVENTS = b"text/event-stream"
 
+_EPOCH_SECONDS = 0.5
+"""The epoch is read this often: it changes once in years, and each snapshot has its own."""
+
 
 class Live:
     """The live feed of one worker."""
@@ -36,6 +41,8 @@ class Live:
         settings = services.settings
         self._services = services
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._epoch: FeedEpoch | None = None
+        self._epoch_seconds = 0.0
         self._hub = Hub(
             self._read, lambda: services.instance.locked, services.sync.judge, services.sync.feed, self._post,
             services.clock,
@@ -79,8 +86,12 @@ class Live:
             raise refusal_of(Forbidden("Only a page of this vault may follow changes with a cookie."))
 
     def _read(self, user_ids: Sequence[str]) -> Reading:
+        now_seconds = time.monotonic()
         with self._services.storage.read() as unit:
-            return Reading(self._services.sync.epochs.present(unit), unit.marks.numbers(user_ids))
+            if self._epoch is None or now_seconds >= self._epoch_seconds:
+                self._epoch = self._services.sync.epochs.present(unit)
+                self._epoch_seconds = now_seconds + _EPOCH_SECONDS
+            return Reading(self._epoch, unit.marks.numbers(user_ids))
 
     def _post(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries to the event loop, from the tail's thread."""

@@ -124,7 +124,7 @@ class OpenCall:
                 metrics().streams_ended.labels(self._kind, ending.code).inc()
 
     @asynccontextmanager
-    async def open(self, watch: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    async def open(self, watch: Callable[[], Coroutine[object, object, None]]) -> AsyncIterator[None]:
         """Count this call as a follower while the block runs, with `watch` as its second task.
 
         After the end of the stream the block has one second left. Then it is left where it is.
@@ -146,10 +146,10 @@ class OpenCall:
             followers.dec()
             watcher.cancel()
 
-    async def _guarded(self, watch: Coroutine[object, object, None]) -> None:
+    async def _guarded(self, watch: Callable[[], Coroutine[object, object, None]]) -> None:
         """Run the second task. If it fails, the stream ends, and the log says why."""
         try:
-            await watch
+            await watch()
         except ClientGone:
             self.listener.end(CLIENT_GONE)
         except Exception as error:

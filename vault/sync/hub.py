@@ -173,28 +173,31 @@ class Hub:
         ]
 
     def _serve(self, person: Person, due: Sequence[Following], credentials: Iterable[Credential]) -> None:
-        """Judge these credentials and those of `due`, then deliver to each of `due` what has changed for it."""
+        """Judge these credentials and those of `due`, and deliver to each of `due` what has changed for it.
+
+        If the database goes away in the middle, those that were served know it by their `seq`.
+        """
         snapshot = self._snapshot(person, due) if due else None
         wanted = {each.key: each for each in credentials}
-        groups: dict[tuple[FollowerKey, Subscription, int], list[Following]] = defaultdict(list)
+        groups: dict[FollowerKey, dict[tuple[Subscription, int], list[Following]]] = defaultdict(dict)
         for following in due:
             key = following.follower.key
             credential = person.by_key.get(key)
-            if credential is None:
-                # The client has left meanwhile.
+            # Otherwise the client has left meanwhile, or its stream was ended.
+            if credential is not None and following in credential.members:
+                wanted[key] = credential
+                alike = groups[key].setdefault((following.subscription, following.seq), [])
+                alike.append(following)
+        for key, credential in wanted.items():
+            principal = self._judged(credential)
+            if principal is None or snapshot is None:
                 continue
-            wanted[key] = credential
-            groups[key, following.subscription, following.seq].append(following)
-        judged = {key: self._judged(credential) for key, credential in wanted.items()}
-        if snapshot is None:
-            return
-        deliveries: list[Delivery] = []
-        for (key, subscription, seq), followings in groups.items():
-            principal = judged[key]
-            if principal is not None:
+            deliveries: list[Delivery] = []
+            for (subscription, seq), followings in groups[key].items():
                 deliveries += self._deliveries(snapshot, principal, subscription, seq, followings)
-        if deliveries:
-            self._post(deliveries)
+            if deliveries:
+                # The next credential may take a while to judge.
+                self._post(deliveries)
 
     def _snapshot(self, person: Person, due: Sequence[Following]) -> Snapshot | None:
         """Return everything since the follower that is furthest behind. Ends those that are too far behind."""

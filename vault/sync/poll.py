@@ -73,7 +73,7 @@ async def _wait(opened: OpenCall, found: _Found, seconds: int, receive: Receive)
     listener = opened.listener
     opened.follow(found.follower, found.subscription, found.seq)
     try:
-        async with opened.open(watch_http(receive, listener)):
+        async with opened.open(lambda: watch_http(receive, listener)):
             frames = await listener.frames(seconds, listener.source)
             seq = listener.seq
             listener.end(ANSWERED)

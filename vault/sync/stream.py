@@ -77,7 +77,7 @@ async def serve_stream(
         opened.call.prove(subscription.user_id)
         opened.follow(follower, subscription)
         stream = EventStream(send)
-        async with opened.open(watch_http(receive, opened.listener)):
+        async with opened.open(lambda: watch_http(receive, opened.listener)):
             await stream.open(hello(opened.first_cursor(asked.wish, subscription)))
             try:
                 await Teller(opened.listener, stream, opened.cursor).run()

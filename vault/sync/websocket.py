@@ -132,7 +132,7 @@ class WebSocketCall:
             cursor = await opened.call.run(lambda: feed.cursor(user_id, *feed.now(user_id)))
         except (Refusal, StrongroomError) as error:
             raise Ended(_ending_for(error)) from None
-        async with opened.open(self._listen(admitted)):
+        async with opened.open(lambda: self._listen(admitted)):
             await self._socket.say(hello(cursor))
             await Teller(self._listener, self._socket, opened.cursor).run()
 

@@ -149,6 +149,12 @@ class House:
         self._stack.callback(made.close)
         return made
 
+    def page_socket(self, cookie: str) -> Socket:
+        """Open a WebSocket as a page of the vault does, closed at the end of the test."""
+        made = Socket(self.server, f"Cookie: __Host-strongroom={cookie}", f"Origin: {self.server.url}")
+        self._stack.callback(made.close)
+        return made
+
     def refusal(self, *lines: str, path: str = "/api/v1/sync") -> Reply:
         """Return the answer to a handshake that is refused."""
         raw = Raw(self.server)

@@ -31,8 +31,8 @@ class FakeSnapshot:
     """What has changed for a person after a number: the numbers of the changes."""
 
     epoch: FeedEpoch
+    since_seq: int
     seq: int
-    user_id: str
 
 
 @dataclass
@@ -66,7 +66,7 @@ class World:
             raise MacError()
         if since_seq < self.oldest:
             raise CursorExpired()
-        found = FakeSnapshot(self.epoch, self.numbers[user_id], user_id)
+        found = FakeSnapshot(self.epoch, since_seq, self.numbers[user_id])
         if self.during_snapshot:
             self.numbers[self.during_snapshot.pop()] += 1
         return cast(Snapshot, found)
@@ -75,6 +75,8 @@ class World:
         self, snapshot: Snapshot, principal: Principal, subscription: Subscription, since_seq: int, limit: int = 500
     ) -> Page:
         self.done.append(f"page {principal.id}")
+        if since_seq < snapshot.since_seq:
+            raise ValueError
         found = [
             Message(seq, seq, MessageType.CHANGE, ChangeKind.WRITE, f"e{seq}", "prod", 1, None)
             for seq in range(since_seq + 1, snapshot.seq + 1)
@@ -334,7 +336,8 @@ def test_a_credential_is_judged_at_a_change_also_while_its_follower_is_behind(wo
 
 
 def test_a_follower_whose_changes_are_deleted_begins_anew_and_disturbs_no_other(world: World, hub: Hub) -> None:
-    late, current = following(seq=3), following("t2", seq=9)
+    # The second one shares its credential with the one that is late.
+    late, current = following(seq=3), following(seq=9)
     world.numbers["ada"], world.oldest = 10, 5
     hub.join(late)
     hub.join(current)
@@ -368,6 +371,21 @@ def test_nothing_is_lost_if_the_database_goes_away_in_the_middle_of_a_turn(world
     del world.ended["t2"]
     hub.turn()
     assert (world.told(follower), world.told(fresh)) == (["ada@1"], ["ada@1"])
+
+
+def test_those_who_were_told_before_the_database_went_away_are_not_told_twice(world: World, hub: Hub) -> None:
+    first, second = following(), following("t2")
+    hub.join(first)
+    hub.join(second)
+    hub.turn()
+    world.numbers["ada"] = 1
+    world.ended["t2"] = DatabaseUnavailable()
+    with pytest.raises(DatabaseUnavailable):
+        hub.turn()
+    assert (world.told(first), world.told(second)) == (["ada@1"], [])
+    del world.ended["t2"]
+    hub.turn()
+    assert (world.told(first), world.told(second)) == (["ada@1"], ["ada@1"])
 
 
 def test_a_failure_ends_the_streams_of_that_person_loudly_and_of_no_other(
