@@ -26,7 +26,7 @@ POLL_MAX_SECONDS = 90.0
 SILENT_PINGS = 2.5
 """A stream is given up when this many times the pause between two pings brought nothing."""
 
-STEADY_SECONDS = 30.0
+STEADY_SECONDS = 10.0
 """A stream that has lasted so long was no failure."""
 
 _REFUSAL_MAX_BYTES = 64 * 1024
@@ -42,6 +42,7 @@ class _Attempt:
         self.reader = reader
         self.cursor = cursor
         self.began = began
+        self.is_over = False
         self._silence_seconds = SILENT_PINGS * PING_SECONDS
         self.ends = self.began + (POLL_MAX_SECONDS if isinstance(reader, PageReader) else self._silence_seconds)
 
@@ -188,6 +189,9 @@ class Follower:
         # `close` may have come before the attempt was there to be interrupted.
         if attempt is None or self._latch.is_set:
             return []
+        if attempt.is_over:
+            self._leave(attempt)
+            return []
         data = attempt.stream.read(min(ends, attempt.ends) - time.monotonic())
         if data is None:
             return self._take_end(attempt)
@@ -215,7 +219,8 @@ class Follower:
         found = []
         for message in messages:
             if isinstance(message, End):
-                self._leave(attempt)
+                # What came before it is returned first: nothing may be lost if a caller is interrupted.
+                attempt.is_over = True
                 break
             if isinstance(message, Hello):
                 attempt.expect(message.ping_seconds)

@@ -427,6 +427,27 @@ def test_ctrl_c_closes_the_stream(client: Client, feed: FakeFeed) -> None:
     assert feed.streams[0].is_closed
 
 
+class Interrupted(Exception):
+    """Anything that ends a call from outside, such as a limit of the calling program."""
+
+
+def test_a_change_is_not_lost_when_the_read_after_it_is_interrupted(client: Client, feed: FakeFeed) -> None:
+    watch = client.watch("prod", jitter_seconds=0)
+    feed.on("GET", VALUES, values(A="1"), values(A="1"), Interrupted(), values(A="2"))
+    feed.on_stream([hello(), changed("c1")])
+    next(watch)
+    with pytest.raises(Interrupted):
+        next(watch)
+    assert next(watch)["A"] == "2"
+
+
+def test_a_change_just_before_the_end_is_told(client: Client, feed: FakeFeed) -> None:
+    changes = client.changes(after="c0")
+    feed.on_stream([hello(), changed("c1") + event("end", code="restart", message="…")], [hello("c1"), changes.close])
+    assert [change.cursor for change in changes] == ["c1"]
+    assert feed.ways == ["stream c0", "stream c1"]
+
+
 def test_a_pause_is_ended_by_close() -> None:
     latch = Latch()
     latch.wait(0.01)

@@ -24,7 +24,7 @@ POLL_MAX_SECONDS = 90.0
 SILENT_PINGS = 2.5
 """A stream is given up when this many times the pause between two pings brought nothing."""
 
-STEADY_SECONDS = 30.0
+STEADY_SECONDS = 10.0
 """A stream that has lasted so long was no failure."""
 
 _REFUSAL_MAX_BYTES = 64 * 1024
@@ -40,6 +40,7 @@ class _Attempt:
         self.reader = reader
         self.cursor = cursor
         self.began = began
+        self.is_over = False
         self._silence_seconds = SILENT_PINGS * PING_SECONDS
         self.ends = self.began + (POLL_MAX_SECONDS if isinstance(reader, PageReader) else self._silence_seconds)
 
@@ -186,12 +187,15 @@ class AsyncFollower:
         # `close` may have come before the attempt was there to be interrupted.
         if attempt is None or self._latch.is_set:
             return []
+        if attempt.is_over:
+            await self._leave(attempt)
+            return []
         data = await attempt.stream.read(min(ends, attempt.ends) - time.monotonic())
         if data is None:
             return await self._take_end(attempt)
         if data:
             attempt.heard()
-            return await self._take(attempt, attempt.reader.feed(data) or [])
+            return self._take(attempt, attempt.reader.feed(data) or [])
         if time.monotonic() >= attempt.ends:
             self._course.note_silence()
             raise TransportError("The feed of changes is silent. Does a proxy on the way keep answers back?")
@@ -201,7 +205,7 @@ class AsyncFollower:
         if isinstance(attempt.reader, StreamReader):
             raise ConnectionLost("The server closed the feed of changes.")
         await self._disconnect()
-        found = await self._take(attempt, attempt.reader.end(attempt.cursor))
+        found = self._take(attempt, attempt.reader.end(attempt.cursor))
         # An answer without a change comes late, unless the server is about to stop.
         if found or time.monotonic() - attempt.began >= POLL_SECONDS / 2:
             self._backoff.reset()
@@ -209,11 +213,12 @@ class AsyncFollower:
             self._not_before = time.monotonic() + self._backoff.next_seconds()
         return found
 
-    async def _take(self, attempt: _Attempt, messages: Sequence[Message]) -> list[FeedChange]:
+    def _take(self, attempt: _Attempt, messages: Sequence[Message]) -> list[FeedChange]:
         found = []
         for message in messages:
             if isinstance(message, End):
-                await self._leave(attempt)
+                # What came before it is returned first: nothing may be lost if a caller is interrupted.
+                attempt.is_over = True
                 break
             if isinstance(message, Hello):
                 attempt.expect(message.ping_seconds)

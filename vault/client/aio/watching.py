@@ -44,6 +44,8 @@ class AsyncWatch:
         wanted = subscription([environment], globals=False)
         self._follower = AsyncFollower(caller, wanted, "", self._interruptions, self._latch, must_begin=False)
         self._last: dict[str, str] | None = None
+        # A change is not forgotten when the read after it is interrupted.
+        self._is_stale = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,9 +62,10 @@ class AsyncWatch:
         """Return the present values, or wait for different ones. Ends after `close`."""
         try:
             while not self._latch.is_set:
-                if self._last is not None:
+                if not self._is_stale:
                     await self._await_change()
                 values = await self._read_values()
+                self._is_stale = False
                 if values is not None and dict(values) != self._last:
                     self._last = dict(values)
                     return values
@@ -84,6 +87,7 @@ class AsyncWatch:
             unknown = NotFound("This server has no feed of changes. Servers have it since release 0.3.")
             unknown.request = error.request
             raise unknown from error
+        self._is_stale = True
         # Whatever else changes meanwhile is read in the same call.
         left_seconds = random.uniform(0.0, self._jitter_seconds)  # noqa: S311 - spreads load, guards nothing.
         await self._follower.gather(left_seconds)
