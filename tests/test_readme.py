@@ -35,6 +35,8 @@ RUN = (
     "docs/how-to/from-1password.md",
     "docs/how-to/from-bitwarden.md",
     "docs/how-to/from-env-file.md",
+    "docs/how-to/follow-changes.md",
+    "docs/tutorial/follow-configuration.md",
     "docs/how-to/in-ci.md",
     "docs/how-to/in-kubernetes.md",
     "docs/how-to/manage-people.md",
@@ -43,6 +45,12 @@ RUN = (
     "docs/how-to/rotate-keys.md",
 )
 PASSWORD = "violet-kettle-93-orbit"
+RUNS = {
+    "sh": ["sh", "-eu", "-c"],
+    "python": [sys.executable, "-W", "error", "-c"],
+    "js": ["node", "--input-type=module", "--eval"],
+}
+"""What runs a block in each language."""
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 
 
@@ -66,6 +74,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "XDG_STATE_HOME": str(directory / "state"),
             "STRONGROOM_URL": server.url,
             "STRONGROOM_CA_FILE": str(server.ca_file),
+            "NODE_EXTRA_CA_CERTS": str(server.ca_file),
             "STRONGROOM_NO_KEYCHAIN": "1",
             "PATH": f"{STRONGROOM.parent}{os.pathsep}{os.environ['PATH']}",
             "PASSWORD": PASSWORD,
@@ -89,11 +98,12 @@ def test_every_block_that_says_so_runs_as_it_stands(environment: dict[str, str],
     assert blocks
     assert shutil.which("curl"), "The examples use curl."
     for language, text in blocks:
-        command = ["sh", "-eu", "-c", text] if language == "sh" else [sys.executable, "-W", "error", "-c", text]
-        # A comment of the SDK's block names the file that an earlier block has left behind.
-        token_file = re.search(r"STRONGROOM_TOKEN_FILE=(\S+) ", text) if language == "python" else None
+        # A comment of a program's block names the file that an earlier block has left behind.
+        token_file = re.search(r"STRONGROOM_TOKEN_FILE=(\S+) ", text) if language != "sh" else None
         env = environment | ({"STRONGROOM_TOKEN_FILE": token_file[1]} if token_file else {})
-        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
+        done = subprocess.run(
+            [*RUNS[language], text], env=env, cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS
+        )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
 
