@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import against, audit, cases, intake, keys, memory, pages, restores, sockets
+from tests.bench import against, audit, cases, intake, keys, live, memory, pages, restores, sockets
 from tests.bench.cases import Measured
 from tests.bench.clients import Clients
 from tests.bench.stores import Store, prepare
@@ -32,7 +32,7 @@ _CLIENTS = 32
 
 GROUPS = (
     "reads", "audit", "stored", "refusals", "writes", "imports", "pages", "logins", "starts", "rewraps",
-    "restores", "verify", "intake", "memory", "sockets",
+    "restores", "verify", "intake", "memory", "sockets", "live",
 )  # fmt: skip
 
 
@@ -115,7 +115,9 @@ _GROUPS_OF_ONE: dict[str, Callable[[Measured], list[Line]]] = {
 }
 """The groups that need only one running server."""
 
-_ALONE: dict[str, Callable[[], list[Line]]] = {"intake": intake.bodies, "memory": memory.kept, "sockets": sockets.idle}
+_ALONE: dict[str, Callable[[], list[Line]]] = {
+    "intake": intake.bodies, "memory": memory.kept, "sockets": sockets.idle, "live": live.feed,
+}  # fmt: skip
 """The groups that need none of the stores."""
 
 
