@@ -22,7 +22,9 @@ _IDLE_SECONDS = 30.0
 """Longer than the time between two pings."""
 _KIBIBYTES_MOST = 100
 _FACTORY = "tests.integration.server.toy_live:create_app"
+# These clients answer no pings, so the server must not give them up.
 _ENV = {
+    "TOY_SILENT_SECONDS": "3600",
     "STRONGROOM_WORKERS": "1", "STRONGROOM_LOG_LEVEL": "warning", "STRONGROOM_MAX_CONNECTIONS": "20000",
     "STRONGROOM_HANDSHAKE_TIMEOUT_SECONDS": "60", "STRONGROOM_HEADER_TIMEOUT_SECONDS": "60",
 }  # fmt: skip
