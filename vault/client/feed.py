@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vault.client.events import EventReader
 from vault.client.reading import (
@@ -106,7 +106,7 @@ def _read_change(data: Mapping[str, Json], kind: str) -> FeedChange:
         revision=read_number_or_none(data.get("revision")),
         # A subscription to all has none.
         affects=tuple(_read_name(item) for item in read_list(data.get("affects") or [])),
-        # A page has one cursor for all of its messages.
+        # In a page, they have none.
         cursor=read_cursor(data) if "cursor" in data else "",
     )
 
@@ -165,10 +165,12 @@ class PageReader:
         if not after:
             return [Hello(cursor)]
         found = [read_message(item) for item in read_list(read_member(page, "changes"))]
-        changes: Sequence[Message] = [message for message in found if isinstance(message, FeedChange)]
+        changes = [message for message in found if isinstance(message, FeedChange)]
         if changes and cursor == after:
             raise TransportError("The server's feed does not move on.")
-        return [*changes, Moved(cursor)]
+        # A page has one cursor, for its end. Resuming at an earlier change repeats some changes and misses none.
+        resumable = [replace(change, cursor=after) for change in changes[:-1]]
+        return [*resumable, *(replace(change, cursor=cursor) for change in changes[-1:]), Moved(cursor)]
 
 
 def _parsed(text: str | bytes) -> Json:

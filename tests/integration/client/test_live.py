@@ -118,7 +118,7 @@ def test_the_changes_themselves_come_and_are_resumed(
         assert (first.type, first.kind, first.environment_name, first.affects) == ("change", "write", prod, (prod,))
         assert first.revision == 2
     ada.environment(prod).set("A", "3")
-    with connect(token).changes([prod], after=first.cursor or start) as changes:
+    with connect(token).changes([prod], after=first.cursor) as changes:
         assert next(changes).revision == 3
         ada.environment(prod).set("A", "4")
         assert next(changes).revision == 4
@@ -165,12 +165,12 @@ def test_a_watch_lives_through_cuts_of_the_network(
     client = connect(token, proxy.port)
     with client.watch(prod, jitter_seconds=0, on_interruption=told.append) as watch:
         assert next(watch)["A"] == "1"
-        for number in range(2, 6):
+        for number in range(2, 4):
             # What tells of the change, or the answer with the values, is cut on its way.
             proxy.lose_answers(1)
             ada.environment(prod).set("A", str(number))
             assert next(watch)["A"] == str(number)
-    assert proxy.cuts >= 4
+    assert proxy.cuts >= 2
 
 
 @contextmanager

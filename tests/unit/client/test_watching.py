@@ -352,6 +352,14 @@ def test_a_refusal_without_end_is_not_read_to_its_end(feed: FakeFeed, clock: Fak
     assert len(script) > 900
 
 
+def test_changes_of_a_page_can_be_resumed_and_none_is_missed(clock: FakeClock) -> None:
+    server = FakeTransport()
+    three = [{"type": "change", **change_of(revision=number)} for number in (1, 2, 3)]
+    server.on("GET", "/changes?all=true&wait=25&after=c0", page("c3", *three))
+    changes = Client("https://vault.test", "t", transport=server).changes(after="c0")
+    assert [next(changes).cursor for _ in three] == ["c0", "c0", "c3"]
+
+
 def test_a_feed_that_does_not_move_on_is_not_asked_in_a_loop(clock: FakeClock) -> None:
     server = FakeTransport()
     server.on("GET", "/changes?all=true&wait=25", page("c0"))
