@@ -246,12 +246,29 @@ def test_bases_that_are_set_changed_and_removed(vault: Services, ada: Principal)
 def test_a_write_before_a_rename_out_of_sight_is_not_told_after_it(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "a/x", A="1")
     token = reader(vault, ada, "a")
-    everything = subscribed(vault, token)
+    everything, by_name = follow(vault, token), follow(vault, token, "a/x")
     for number in range(3):
         patch(vault, ada, "a/x", A=f"{number}")
     # The number of its revision is not to be seen any more.
     change(vault, ada, "a/x", name="b/x")
-    assert [in_words(message) for message in page_of(vault, token, everything).messages] == ["gone a/x"]
+    assert (everything.again, by_name.again) == (["gone a/x"], ["gone a/x -> a/x"])
+
+
+def test_a_rename_in_sight_before_one_out_of_sight_says_which_name_it_left(vault: Services, ada: Principal) -> None:
+    add_environment(vault, ada, "prod")
+    told = follow(vault, reader(vault, ada, "prod", "old"), "prod", "old")
+    change(vault, ada, "prod", name="old")
+    change(vault, ada, "old", name="hidden")
+    assert told.again == ["gone prod -> prod,old", "gone old -> old"]
+
+
+def test_the_globals_are_beneath_an_environment_that_has_not_changed(vault: Services, ada: Principal) -> None:
+    prod = add_environment(vault, ada, "prod")
+    add_environment(vault, ada, "gone")
+    delete(vault, ada, "gone")
+    told = follow(vault, reader(vault, ada, "prod", "gone", globals=True), "prod", "gone", prod.id)
+    patch(vault, ada, None, A="1")
+    assert told.again == [f"write globals@1 -> prod,{prod.id}"]
 
 
 def test_writes_out_of_sight_are_not_told_after_a_rename_into_it(vault: Services, ada: Principal) -> None:

@@ -312,6 +312,10 @@ def test_a_person_with_a_duty_is_refused(
 def test_a_locked_vault_refuses_everybody(vault: Services, ada: Principal) -> None:
     follower = follow(vault, as_token(vault, token_of(vault, ada).secret))
     lock(vault.storage, HOST)
+    with opened_again(vault, vault.clock) as on_the_host:
+        # Its keys are loaded, as the operator on the host needs them.
+        assert on_the_host.storage.signer is not None
+        assert refused(on_the_host, follower) is VaultLocked
     with vault.storage.read() as unit:
         assert vault.instance.heed_lock(unit)
     assert refused(vault, follower) is VaultLocked
