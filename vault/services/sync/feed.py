@@ -22,7 +22,7 @@ from vault.model.environment import (
     looks_like_id,
 )
 from vault.model.grant import Permission
-from vault.model.policy import allows_anywhere, require
+from vault.model.policy import allows, allows_anywhere
 from vault.model.principal import Principal
 from vault.services.audit import ReadLog
 from vault.services.environments.permissions import target_of
@@ -97,16 +97,27 @@ class Feed:
         """Begin to follow environments, `GLOBALS` among them, or all that the caller may read (`references` is None).
 
         It begins after the cursor `after`, or now. An environment need not exist yet. Raises `NotGranted` without
-        `read`, whether an environment exists or not, and `InvalidInput`, `CursorExpired`.
+        `read`, whether an environment exists or not, and `InvalidInput`, `CursorExpired`. What the caller could read at
+        the cursor may be followed once more, so that its end is told.
         """
         chosen = None if references is None else _checked(references)
         with self._storage.read() as unit:
-            ids = _permitted(unit, principal, chosen)
+            ids, refused = _permitted(unit, principal, chosen)
+        if refused and after is None:
+            raise NotGranted()
         epoch, newest = self.now(principal.user_id)
         seq = newest if after is None else self._cursors.open(principal.user_id, epoch, after, newest)
+        if refused and not self._saw(principal, refused, seq):
+            raise NotGranted()
         layers = [(each, None) for each in ids[1:]]
         self._reads.read(principal, Action.CHANGES_FOLLOW, ids[0] if ids else None, layers=layers)
         return Subscription(principal.user_id, chosen, epoch, seq)
+
+    def _saw(self, principal: Principal, references: Sequence[EnvironmentRef], seq: int) -> bool:
+        """Report whether the caller could read all these environments after the change `seq`."""
+        snapshot = self.snapshot(principal.user_id, seq)
+        teller = TellerOfSome(Sight(principal, snapshot.past, {}), snapshot.past, references, 0)
+        return teller.sees_all
 
     def now(self, user_id: str) -> tuple[FeedEpoch, int]:
         """Return the epoch, and the number of a person's newest change. Raises `NotAuthenticated` after an erasure."""
@@ -194,16 +205,20 @@ def _checked(references: Sequence[EnvironmentRef]) -> tuple[EnvironmentRef, ...]
     return tuple(dict.fromkeys(references))
 
 
-def _permitted(unit: UnitOfWork, principal: Principal, references: Sequence[EnvironmentRef] | None) -> list[str]:
-    """Return the ids of those environments that exist. Raises `NotGranted` unless all of them may be read."""
+def _permitted(
+    unit: UnitOfWork, principal: Principal, references: Sequence[EnvironmentRef] | None
+) -> tuple[list[str], list[EnvironmentRef]]:
+    """Return the ids of those environments that exist and may be read, and the references that may not be read.
+
+    Raises `NotGranted` for all (None) if nothing may be read.
+    """
     if references is None:
         if not allows_anywhere(principal, [Permission.READ]):
             raise NotGranted()
-        return []
+        return [], []
     rows = _rows_of(unit, principal, references)
-    for each in references:
-        require(principal, Permission.READ, target_of(rows.get(each), each))
-    return list(dict.fromkeys(row.id for row in rows.values()))
+    refused = [each for each in references if not allows(principal, Permission.READ, target_of(rows.get(each), each))]
+    return list(dict.fromkeys(row.id for each, row in rows.items() if each not in refused)), refused
 
 
 def _rows_of(

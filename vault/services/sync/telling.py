@@ -92,6 +92,11 @@ class TellerOfSome:
         self._asked = {each: each if each is GLOBALS else canonical(each) for each in references}
         self._covered = {each: self._look_up(wanted, version) for each, wanted in self._asked.items()}
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the credential can read the environment of each reference."""
+        return all(covered.own is not None for covered in self._covered.values())
+
     def tell(self, step: Step, version: int) -> Message | None:
         """Return the message about the next step."""
         changed = step.environment_id

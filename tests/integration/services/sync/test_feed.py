@@ -333,6 +333,38 @@ def test_a_cursor_continues_where_it_was_given(vault: Services, ada: Principal) 
     assert len(feed.cursor(ada.user_id, told.epoch, 2**60)) == len(cursor)
 
 
+@pytest.mark.parametrize("how", ["deleted", "erased", "renamed", "renamed out of its grant"])
+def test_an_end_between_two_calls_is_told_after_the_cursor(vault: Services, ada: Principal, how: str) -> None:
+    """A token that may read one environment by its id has no right to a name without it."""
+    prod, _ = add_environment(vault, ada, "prod"), add_environment(vault, ada, "other")
+    token = as_token(vault, add_token(vault, ada, grant("read", environment="prod")).secret)
+    reference = "prod"
+    if how == "renamed out of its grant":
+        token, reference = reader(vault, ada, "prod"), prod.id
+    feed = vault.sync.feed
+    first = feed.subscribe(token, [reference], None)
+    cursor = feed.cursor(token.user_id, first.epoch, first.seq)
+    if how == "deleted":
+        delete(vault, ada, "prod")
+    elif how == "erased":
+        erase(vault, ada, "prod")
+    else:
+        change(vault, ada, "prod", name="live")
+    for references in ([reference], [reference, "other"]):
+        with pytest.raises(NotGranted):
+            feed.subscribe(token, references, None)
+    again = feed.subscribe(token, [reference], cursor)
+    page = page_of(vault, token, again)
+    assert [in_words(each) for each in page.messages] == [f"gone prod -> {reference}"]
+    # What it could never read stays refused, and so does what was gone at the cursor.
+    never: list[list[str | None]] = [["other"], [reference, "other"], ["nowhere"], [None]]
+    for refused in never:
+        with pytest.raises(NotGranted):
+            feed.subscribe(token, refused, cursor)
+    with pytest.raises(NotGranted):
+        feed.subscribe(token, [reference], feed.cursor(token.user_id, again.epoch, page.seq))
+
+
 def test_a_snapshot_that_does_not_reach_back_is_expired(vault: Services, ada: Principal, bob: Principal) -> None:
     add_environment(vault, ada, "prod")
     told = subscribed(vault, ada, "prod")
