@@ -120,6 +120,28 @@ def test_a_damaged_file_says_what_to_do(token_file: Path) -> None:
         keychain.load(URL)
 
 
+def test_the_key_of_kept_values_goes_into_the_keychain_too(backend: Backend, home: Path) -> None:
+    keychain.save(URL, "srm_s_x")
+    keychain.save_key(URL, "key")
+    assert (keychain.load(URL), keychain.load_key(URL), keychain.load_key(OTHER)) == ("srm_s_x", "key", "")
+    assert not list(home.rglob("*.json"))
+    keychain.forget_key(URL)
+    assert (keychain.load(URL), keychain.load_key(URL)) == ("srm_s_x", "")
+
+
+def test_without_a_keychain_that_key_goes_into_a_file_of_the_owners(backend: Backend, token_file: Path) -> None:
+    backend.works = False
+    keychain.save_key(URL, "key")
+    keychain.save_key(OTHER, "other")
+    file = token_file.with_name("offline-keys.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    keychain.forget_key("https://VAULT.test:443")
+    assert (keychain.load_key(URL), keychain.load_key(OTHER)) == ("", "other")
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match="can be read by others"):
+        keychain.load_key(OTHER)
+
+
 SPELLINGS = ["https://VAULT.test", "https://vault.test:443", "https://vault.test.", "https://vault.test.:443"]
 
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -280,6 +281,46 @@ def test_logout_forgets_them(anonymous: Strongroom, home: Path, clock: Clock) ->
     kept.keep(Values({"A": "canary"}))
     assert anonymous("logout").exit_code == 0
     assert not kept.path.exists()
+
+
+class Stopped(Exception):
+    """Ends a loop that has no end."""
+
+
+def test_the_copy_stays_young_while_nothing_changes(copy: Copy, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleep(seconds: float) -> None:
+        clock.us += int(seconds) * SECOND_US
+
+    answers: list[Values | Exception] = [Values({"A": "1"}), AWAY, errors.VaultLocked(), Values({"A": "2"}), Stopped()]
+    monkeypatch.setattr(time, "sleep", sleep)
+
+    def read() -> Values:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    begun = clock.us
+    with pytest.raises(Stopped):
+        copy.renew(read)
+    # Kept at the fourth hour, so it is an hour old at the fifth.
+    assert clock.us - begun == 5 * HOUR_US
+    clock.us += 23 * HOUR_US
+    assert dict(copy.instead_of(AWAY)) == {"A": "2"}
+
+
+@pytest.mark.parametrize("error", [errors.NotAuthenticated(), errors.Forbidden()])
+def test_a_refusal_ends_the_copy_and_its_renewal(
+    error: StrongroomError, copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    answers = [error]
+
+    def read() -> Values:
+        raise answers.pop(0)
+
+    copy.renew(read)
+    assert not copy.path.exists()
 
 
 VALUES = "/environments/prod/values"

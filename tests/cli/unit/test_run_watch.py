@@ -175,6 +175,17 @@ def test_a_sigterm_during_a_restart_ends_it(home: Path) -> None:
         assert run.starts() == ["1"]
 
 
+def test_ctrl_c_during_a_restart_ends_it(home: Path) -> None:
+    # A terminal sends SIGINT to the program, and nothing to the run.
+    with WatchedRun(home, STUBBORN.replace(PATIENT, "signal.signal(2, 0)\n" + PATIENT), "--grace=600") as run:
+        run.until("start 1")
+        run.tell({"A": "2"})
+        run.until("asked")
+        os.kill(int(run.diary[0].split()[-1]), signal.SIGINT)
+        assert run.ended() == -signal.SIGINT
+        assert run.starts() == ["1"]
+
+
 def test_nohup_stays(home: Path) -> None:
     with WatchedRun(home, PATIENT) as first:
         command = first.command
