@@ -124,6 +124,19 @@ def test_the_changes_themselves_come_and_are_resumed(
         assert next(changes).revision == 4
 
 
+def test_all_is_what_the_token_may_read(
+    ada: Client, server: RunningServer, prod: str, token: str, connect: Connect
+) -> None:
+    start = cursor_of_now(server, token, prod)
+    ada.environments.create(f"other-{prod}")
+    ada.environment(f"other-{prod}").set("A", "1")
+    ada.globals.set(f"G_{prod[5:]}", "1")
+    ada.environment(prod).set("A", "2")
+    with connect(token).changes(after=start) as changes:
+        told = [next(changes), next(changes)]
+    assert {(change.environment_name, change.affects) for change in told} == {(None, ()), (prod, ())}
+
+
 def test_a_cursor_of_another_person_makes_the_feed_begin_anew(
     ada: Client, server: RunningServer, prod: str, token: str, connect: Connect
 ) -> None:
