@@ -22,6 +22,7 @@ from vault.cli.context import Cli
 from vault.cli.operators import host
 from vault.errors import BadLogin, BadSecondFactor
 from vault.jobs.drain import drain
+from vault.jobs.expire import expire
 from vault.keys import backup as backup_key
 from vault.model.clock import SECOND_US
 from vault.services import Services
@@ -197,6 +198,7 @@ def test_an_archive_is_restored_into_either_database(
         assert again.audit.verifier.verify((kept.folder / "checkpoint.txt").read_text()).faults == []
         [(locked,)] = run_sql(again, "SELECT locked FROM lock_flag")
         assert not locked
+        assert _is_followed(again)
         _set_bases(again, ask, kept)
     finally:
         again.audit.reads.close()
@@ -223,6 +225,20 @@ def _set_bases(vault: Services, ask: Asker, kept: Kept) -> None:
         facts = kept.facts["bases"]
         assert ask.call(everything, "POST", f"/environments/{facts['gone']}/undelete", {}).status == 200
         assert values("shop-eu") == {**facts["values"]["everything"], **facts["from_gone"]}
+
+
+def _is_followed(vault: Services) -> bool:
+    """Report whether the feed has an epoch, and everybody a mark."""
+    marks, people = (len(run_sql(vault, f"SELECT 1 FROM {table}")) for table in ("read_marks", "users"))
+    return len(run_sql(vault, "SELECT epoch FROM feed")) == 1 and marks == people > 0
+
+
+def test_an_upgraded_vault_gets_its_feed_from_its_first_worker(upgraded: Upgraded) -> None:
+    assert not _is_followed(upgraded.vault)
+    expire(upgraded.vault, "first")
+    assert _is_followed(upgraded.vault)
+    expire(upgraded.vault, "first")
+    assert _is_followed(upgraded.vault)
 
 
 def test_an_archive_opens_in_a_drill(upgraded: Upgraded) -> None:

@@ -29,7 +29,6 @@ BY_NAME = {
     *(choice.place.rpartition(":")[2] for choice in PROVIDERS.values()),  # loaded by their place
     "client_revision", "client_slot",  # numbers of the stored format that a device of the owner will use
     "used_jtis",  # part of the schema; nothing writes it yet
-    "has_other_release",  # what the live feed may ask
     "WsgiTransport",  # the SDK's: it runs a client against an application without a socket
     "ROW_BOUNDS",  # a declaration that a test compares with the tables
     "JsonObject",  # a type for all rooms

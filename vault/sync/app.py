@@ -31,7 +31,7 @@ _PATHS = frozenset({SYNC, CHANGES, PAGE_CHANGES})
 _EVENTS = b"text/event-stream"
 
 _EPOCH_SECONDS = 0.5
-"""The epoch is read this often: it changes once in years, and each snapshot has its own."""
+"""The epoch and the releases of other workers are read this often. Each snapshot has its own epoch."""
 
 
 class Live:
@@ -42,6 +42,7 @@ class Live:
         self._services = services
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch: FeedEpoch | None = None
+        self._is_mixed = False
         self._epoch_seconds = 0.0
         self._hub = Hub(
             self._read, lambda: services.instance.locked, services.sync.judge, services.sync.feed, self._post,
@@ -90,8 +91,9 @@ class Live:
         with self._services.storage.read() as unit:
             if self._epoch is None or now_seconds >= self._epoch_seconds:
                 self._epoch = self._services.sync.epochs.present(unit)
+                self._is_mixed = unit.workers.has_other_release(self._services.clock())
                 self._epoch_seconds = now_seconds + _EPOCH_SECONDS
-            return Reading(self._epoch, unit.marks.numbers(user_ids))
+            return Reading(self._epoch, unit.marks.numbers(user_ids), self._is_mixed)
 
     def _post(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries to the event loop, from the tail's thread."""

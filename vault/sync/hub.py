@@ -33,16 +33,17 @@ log = structlog.get_logger(__name__)
 PAGE_MOST = 200
 """Changes in one page. Less than `BACKLOG_MOST`, so that a page always fits into an empty backlog."""
 JUDGE_SECONDS = 60.0
-"""Each credential is judged this often even if nothing has changed: an open stream counts as a use of a session, and a
-worker of release 0.2.0 tells nobody that it has ended one.
-"""
+"""Each credential is judged this often even if nothing has changed: an open stream counts as a use of a session."""
+JUDGE_MIXED_SECONDS = 1.0
+"""The same while a worker of another release runs. Release 0.2.0 raises no number when it ends a session."""
 
 
 class Reading(NamedTuple):
-    """The number of each person that was asked for. An erased person has none."""
+    """The number of each person that was asked for. An erased person has none. `is_mixed`: another release runs too."""
 
     epoch: FeedEpoch
     numbers: Mapping[str, int]
+    is_mixed: bool = False
 
 
 class Judging(Protocol):
@@ -155,7 +156,7 @@ class Hub:
                 due = [each for each in person.followings() if is_new_epoch or not each.is_behind or each in fresh]
                 self._serve(person, due, person.credentials())
             else:
-                self._serve(person, fresh, self._overdue(person))
+                self._serve(person, fresh, self._overdue(person, reading))
         except Unavailable:
             # Nothing was told. The next turn must look at the same followings again.
             for following in fresh:
@@ -163,13 +164,15 @@ class Hub:
             raise
         person.number, person.epoch = number, reading.epoch
 
-    def _overdue(self, person: Person) -> list[Credential]:
-        """Return the credentials that end by themselves, or that were not judged for a minute."""
+    def _overdue(self, person: Person, reading: Reading) -> list[Credential]:
+        """Return the credentials that end by themselves, or that were not judged for a while."""
         now_us, now_seconds = self._clock(), time.monotonic()
+        while_seconds = JUDGE_MIXED_SECONDS if reading.is_mixed else JUDGE_SECONDS
         return [
             each
             for each in person.credentials()
-            if now_seconds >= each.judge_seconds or (each.until_us is not None and now_us >= each.until_us)
+            if now_seconds >= each.judged_seconds + while_seconds
+            or (each.until_us is not None and now_us >= each.until_us)
         ]
 
     def _serve(self, person: Person, due: Sequence[Following], credentials: Iterable[Credential]) -> None:
@@ -218,7 +221,7 @@ class Hub:
             self._end(credential.followings(), ending_of(error))
             return None
         credential.until_us = credential.follower.until_us
-        credential.judge_seconds = time.monotonic() + JUDGE_SECONDS
+        credential.judged_seconds = time.monotonic()
         return principal
 
     def _deliveries(

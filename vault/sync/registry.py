@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 
@@ -19,8 +20,8 @@ class Credential:
         self.members: dict[Following, None] = {}
         self.until_us = follower.until_us
         """When the credential ends by itself, or None."""
-        self.judge_seconds = 0.0
-        """When it must be judged again."""
+        self.judged_seconds = -math.inf
+        """When it was judged last."""
 
     def followings(self) -> Sequence[Following]:
         """Return the followings now."""

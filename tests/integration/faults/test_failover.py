@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -21,8 +22,9 @@ from tests.support.patience import eventually
 from tests.support.servers import Postgres, database_name
 from tests.support.serving import RunningServer
 from tests.support.standby import Standby, demote, promote
-from tests.support.vaults import make_vault
-from vault.errors import DatabaseUnavailable
+from tests.support.vaults import add_person, make_vault
+from vault.app import open_vault
+from vault.errors import CursorExpired, DatabaseUnavailable
 from vault.services import Services
 from vault.storage import Storage, migrate
 
@@ -195,3 +197,31 @@ def test_the_forwarder_leaves_open_connections_where_they_are(pair: tuple[Postgr
             with psycopg.connect(url, autocommit=True) as late:
                 ports = [each.execute("SELECT inet_server_port()").fetchone() for each in (early, late)]
     assert ports == [(first.port,), (second.port,)]
+
+
+def test_a_promoted_standby_is_another_epoch_of_the_feed(pair: tuple[Postgres, Standby], tmp_path: Path) -> None:
+    """A standby that did not stream everything gives change numbers again: no cursor may go on from the old primary."""
+    first, second = pair
+    url = first.create_database()
+    vault = make_vault(tmp_path, url)
+    person = add_person(vault).user_id
+    with vault.storage.read() as unit:
+        before = vault.sync.epochs.present(unit)
+    cursor = vault.sync.cursors.seal(person, before, 0)
+    second.catch_up()
+    vault.close()
+    first.stop()
+    again = open_vault(replace(vault.settings, database_url=url.replace(f":{first.port}/", f":{second.port}/")))
+    # Nobody knows yet which timeline it will be. Reads of values go on meanwhile.
+    with again.storage.read() as unit:
+        assert unit.users.by_id(person) is not None
+        with pytest.raises(DatabaseUnavailable):
+            unit.feed.epoch()
+    promote(second)
+    with again.storage.read() as unit:
+        after = again.sync.epochs.present(unit)
+    assert (after.epoch, after.timeline) == (before.epoch, before.timeline + 1)
+    assert again.sync.cursors.open(person, before, cursor, 0) == 0
+    with pytest.raises(CursorExpired):
+        again.sync.cursors.open(person, after, cursor, 0)
+    again.close()

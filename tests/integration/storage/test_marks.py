@@ -15,12 +15,14 @@ from tests.support.vaults import FakeClock, add_environment, add_token, grant, l
 from vault.model.principal import Principal
 from vault.services import Services
 from vault.storage import UnitOfWork
+from vault.storage.rows.marks import Marks
 from vault.storage.signing.journal import Journal, owner_of
 from vault.storage.signing.repository import AnyRepository, Repository
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.table_facts import TABLE_FACTS
 from vault.storage.tables import metadata
 from vault.storage.walks.key_walk import change_many, sign_many
+from vault.storage.walks.reseal_walk import clear_ended
 
 OWNER_SQL = {
     "users": "SELECT id FROM users WHERE id = :id",
@@ -163,6 +165,18 @@ def test_many_rows_that_are_removed_at_once_raise_it(vault: Services, ada: Princ
     assert risen(vault, before) == {ada.user_id}
 
 
+def test_what_a_reseal_ends_without_a_repository_raises_it_too(stocked: Services) -> None:
+    owners = {
+        row[0]
+        for table in ("access_tokens", "refresh_families")
+        for row in run_sql(stocked, f"SELECT user_id FROM {table}")
+    }
+    assert owners
+    before = everybody(stocked)
+    write(stocked, clear_ended)
+    assert risen(stocked, before) == owners
+
+
 def test_a_transaction_with_a_change_number_raises_no_mark(vault: Services, ada: Principal) -> None:
     add_environment(vault, ada, "prod", A="1")
 
@@ -176,6 +190,25 @@ def test_a_transaction_with_a_change_number_raises_no_mark(vault: Services, ada:
     assert numbers(vault, ada.user_id)[ada.user_id] == numbered + 2
     log_in(vault, "ada")
     assert marks() == [(before[0][0] + 1,)]
+
+
+def test_a_write_of_an_environment_or_a_token_has_no_more_statements_for_it(
+    vault: Services, ada: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_environment(vault, ada, "prod", A="1")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("It asks for an owner, or raises a mark.")
+
+    monkeypatch.setattr(Marks, "_find_owners", fail)
+    monkeypatch.setattr(Marks, "_rise_some", fail)
+    for number in range(12):
+        patch(vault, ada, "prod", A=f"new {number}")
+    add_environment(vault, ada, "other", A="1")
+    token = add_token(vault, ada, grant("read", environment="prod"))
+    write(vault, lambda unit: vault.tokens.tokens.revoke(unit, ada, token.id))
+    with pytest.raises(AssertionError):
+        log_in(vault, "ada")
 
 
 def test_a_new_person_has_a_mark_at_once(vault: Services, ada: Principal, bob: Principal) -> None:

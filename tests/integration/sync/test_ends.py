@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -22,10 +23,13 @@ from tests.support.vaults import (
     grant,
     log_in,
     patch,
+    run_sql,
     write,
 )
+from vault.model.clock import SECOND_US
 from vault.model.principal import Principal
 from vault.services.keys import locking
+from vault.storage.rows.marks import Marks
 
 
 class Follower(Protocol):
@@ -203,3 +207,31 @@ def test_a_lock_ends_everything(house: House) -> None:
     finally:
         locking.unlock(house.vault.storage, HOST)
     assert eventually(lambda: house.poll(secret, environment="prod")[0] == 200)
+
+
+@pytest.fixture
+def older_worker(house: House) -> Iterator[None]:
+    """A worker of release 0.2.0 on the same database."""
+    id_ = str(uuid.uuid4())
+    write(house.vault, lambda unit: unit.workers.beat(id_, "elsewhere", 1, 1, 1, house.vault.clock(), 60 * SECOND_US))
+    run_sql(house.vault, "UPDATE workers SET release = '0.2.0' WHERE id = :id", id=id_)
+    # Each worker asks once a second.
+    time.sleep(1.2)
+    yield
+    run_sql(house.vault, "DELETE FROM workers WHERE id = :id", id=id_)
+
+
+@pytest.mark.parametrize("kind", FOLLOWERS)
+def test_a_session_that_a_worker_of_release_0_2_0_ends(
+    house: House, older_worker: None, kind: type[Follower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It raises no read mark."""
+    ada, follower = house.person(), kind()
+    house.environment(ada)
+    secret = log_in(house.vault, ada.username).secret
+    follower.follow(house, secret)
+    monkeypatch.setattr(Marks, "rise", lambda *_: None)
+    end_session(house, ada, secret)
+    ended = time.monotonic()
+    assert follower.ending() == "not_authenticated"
+    assert in_time(time.monotonic() - ended, 3.0)

@@ -42,6 +42,7 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     epoch: FeedEpoch = EPOCH
     numbers: dict[str, int] = field(default_factory=lambda: {"ada": 0, "eve": 0})
+    is_mixed: bool = False
     locked: bool = False
     away: bool = False
     done: list[str] = field(default_factory=list)
@@ -58,7 +59,8 @@ class World:
         self.done.append("read")
         if self.away:
             raise DatabaseUnavailable()
-        return Reading(self.epoch, {user: self.numbers[user] for user in user_ids if user in self.numbers})
+        numbers = {user: self.numbers[user] for user in user_ids if user in self.numbers}
+        return Reading(self.epoch, numbers, self.is_mixed)
 
     def snapshot(self, user_id: str, since_seq: int) -> Snapshot:
         self.done.append(f"snapshot {user_id} {since_seq}")
@@ -263,12 +265,28 @@ def test_every_credential_is_judged_again_when_its_minute_is_over(world: World, 
     hub.turn()
     (person,) = hub._registry.people()
     (credential,) = person.credentials()
-    assert credential.judge_seconds > 0
-    credential.judge_seconds = 0.0
+    credential.judged_seconds -= module.JUDGE_SECONDS
     world.forget()
     hub.turn()
     hub.turn()
     assert world.done == ["read", "judge t1", "read"]
+
+
+def test_beside_a_worker_of_another_release_it_is_judged_every_second(world: World, hub: Hub) -> None:
+    hub.join(following())
+    hub.turn()
+    (person,) = hub._registry.people()
+    (credential,) = person.credentials()
+    for is_mixed, seconds, done in (
+        (False, module.JUDGE_MIXED_SECONDS, ["read"]),
+        (True, module.JUDGE_MIXED_SECONDS, ["read", "judge t1"]),
+        (True, 0.0, ["read"]),
+    ):
+        world.is_mixed = is_mixed
+        credential.judged_seconds -= seconds
+        world.forget()
+        hub.turn()
+        assert world.done == done, (is_mixed, seconds)
 
 
 def test_a_lock_ends_everything_and_asks_nothing(world: World, hub: Hub) -> None:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, literal_column, select
 
+from vault.errors import DatabaseUnavailable
 from vault.storage.database.upsert import upsert
 from vault.storage.rows.plain import Plain
 from vault.storage.tables import feed
 
-_TIMELINE: ColumnElement[str] = literal_column("substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
-"""PostgreSQL's timeline, as eight hexadecimal digits. A standby that is promoted begins a new one."""
+_TIMELINE: ColumnElement[str | None] = literal_column(
+    "CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
+)
+"""PostgreSQL's timeline, as eight hexadecimal digits. A standby has none until it is promoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,18 @@ class Feed(Plain):
     """The one row of the feed."""
 
     def epoch(self) -> FeedEpoch | None:
-        """Return the present epoch, or None before the first one. One statement."""
+        """Return the present epoch, or None before the first one. One statement. Raises `DatabaseUnavailable` on a
+        standby.
+        """
         if self._connection.dialect.name != "postgresql":
             row = self._connection.execute(select(feed.c.epoch)).one_or_none()
             return None if row is None else FeedEpoch(row[0], 0)
         row = self._connection.execute(select(feed.c.epoch, _TIMELINE)).one_or_none()
-        return None if row is None else FeedEpoch(row[0], int(row[1], 16))
+        if row is None:
+            return None
+        if row[1] is None:
+            raise DatabaseUnavailable()
+        return FeedEpoch(row[0], int(row[1], 16))
 
     def begin(self, now_us: int) -> None:
         """Begin a new epoch. No cursor of an older one is accepted any more."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import Connection, bindparam, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from vault.storage.database.upsert import upsert
 from vault.storage.rows.plain import Plain
@@ -38,8 +39,8 @@ class Marks(Plain):
         It is the last statement of a transaction. It locks marks in the order of people's ids, and waits for no other
         lock, so it cannot be part of a deadlock: only the first mark of a person waits for the person's row.
         """
-        for table, ids in journal.parents.items():
-            self._find_owners(journal, table, sorted(ids))
+        for table, ids in journal.parents():
+            self._find_owners(journal, table, ids)
         people = journal.unmarked
         for start in range(0, len(people), IDS_AT_ONCE):
             self._rise_some(people[start : start + IDS_AT_ONCE])
@@ -64,8 +65,20 @@ class Marks(Plain):
                 journal.own(owner)
 
     def _rise_some(self, ids: list[str]) -> None:
+        self._connection.execute(_rising(self._connection), {"ids": ids})
+
+
+_made: dict[str, postgresql.Insert | sqlite.Insert] = {}
+
+
+def _rising(connection: Connection) -> postgresql.Insert | sqlite.Insert:
+    """Return the statement that raises marks. It is made once: that takes longer than to run it."""
+    found = _made.get(connection.dialect.name)
+    if found is None:
         # Select from `users`: a person whose row this transaction has deleted has no mark any more.
-        living = select(users.c.id, literal(1)).where(users.c.id.in_(ids)).order_by(users.c.id)
-        raised = upsert(self._connection, read_marks).from_select(["user_id", "read_seq"], living)
+        living = select(users.c.id, literal(1)).where(users.c.id.in_(bindparam("ids", expanding=True)))
+        raised = upsert(connection, read_marks).from_select(["user_id", "read_seq"], living.order_by(users.c.id))
         higher = {"read_seq": read_marks.c.read_seq + 1}
-        self._connection.execute(raised.on_conflict_do_update(index_elements=["user_id"], set_=higher))
+        found = raised.on_conflict_do_update(index_elements=["user_id"], set_=higher)
+        _made[connection.dialect.name] = found
+    return found

@@ -6,6 +6,7 @@ token, a revision through its environment. Repositories note every row here, so 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,8 +36,8 @@ class Journal:
     def __init__(self) -> None:
         self.rows: list[WrittenRow] = []
         """Those that no audit event has yet."""
-        self.parents: dict[AnyTable, set[str]] = {}
-        """Ids of rows whose owner is not known yet, by table: rows that refer to them were written."""
+        self._parents: dict[AnyTable, set[str]] = {}
+        self._known: set[tuple[AnyTable, str]] = set()
         self._owners: set[str] = set()
         self._counted: set[str] = set()
         self._born: set[str] = set()
@@ -49,9 +50,10 @@ class Journal:
             return
         owner = values[place.column.name]
         if place.parent is not None:
-            self.parents.setdefault(place.parent, set()).add(owner)
+            self._parents.setdefault(place.parent, set()).add(owner)
         elif owner is not None:
             self._owners.add(owner)
+            self._known.add((table, row.id))
             if table is users and row.row_version == 1:
                 self._born.add(owner)
 
@@ -60,8 +62,14 @@ class Journal:
         self._counted.add(user_id)
 
     def own(self, user_id: str) -> None:
-        """Note the owner of a row of `parents`."""
+        """Note a person of whom a row was written."""
         self._owners.add(user_id)
+
+    def parents(self) -> Iterator[tuple[AnyTable, list[str]]]:
+        """Yield tables, and ids of rows there that say whose the written rows are, unless they were written too."""
+        for table, ids in self._parents.items():
+            if unknown := sorted(id for id in ids if (table, id) not in self._known):
+                yield table, unknown
 
     @property
     def unmarked(self) -> list[str]:

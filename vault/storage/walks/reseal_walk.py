@@ -11,9 +11,11 @@ from vault.storage.rows.audit import AuditPruned
 from vault.storage.rows.keys import DataKey
 from vault.storage.rows.revisions import StoredRevision
 from vault.storage.signing.authority import REPOSITORIES
+from vault.storage.signing.journal import owner_of
 from vault.storage.signing.repository import AnyRepository
 from vault.storage.signing.signed_row import SignedRow
 from vault.storage.sql_types import AnySelect, ColumnValues
+from vault.storage.table_facts import TABLE_FACTS
 from vault.storage.tables import (
     challenges,
     data_keys,
@@ -152,6 +154,11 @@ def count_tokens_under(unit: UnitOfWork, digest_key_id: str, now_us: int) -> int
 def clear_ended(unit: UnitOfWork) -> None:
     """Delete the rows that a reseal ends."""
     for table in ENDED:
+        place = owner_of(table) if TABLE_FACTS[table.name].is_signed else None
+        if place is not None:
+            # No repository removes them, so their owners are noted here.
+            for owner in unit.connection.execute(select(place.column).distinct()).scalars():
+                unit.journal.own(owner)
         unit.connection.execute(delete(table))
 
 
