@@ -16,4 +16,6 @@ def one_moment(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.exec_driver_sql("ROLLBACK")
+        # A connection that died has no transaction any more. Its own error says that the database is away.
+        if not connection.invalidated:
+            connection.exec_driver_sql("ROLLBACK")
