@@ -49,7 +49,7 @@ def back_up_after_the_end(storage: Storage) -> None:
     """Read for a backup whose connection has died since its last statement."""
     with snapshot(storage) as view:
         end(storage, view._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
-        view.events_placed()
+        assert view.events_placed == 0
 
 
 @pytest.mark.parametrize("work", [read_after_the_end, close_after_the_end, back_up_after_the_end])
