@@ -41,6 +41,10 @@ FIXED_SIZE = (fields.Boolean, fields.Enum, fields.UUID, MomentText, Merged)
 """Fields that take nothing large, whatever is sent, or look after themselves."""
 
 
+on_one_database = pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
+"""For cases that are refused before any database is asked."""
+
+
 def endpoints(app: Flask) -> Iterator[tuple[str, str, str]]:
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -77,6 +81,7 @@ def test_without_any_credential_every_route_takes_the_smallest_body(vault: Vault
         assert routes.body_limit(method, re.sub(r"<[^>]*>", "x", path), {b"accept": b"*"}) == PUBLIC_BYTES
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "path",
     [
@@ -93,6 +98,7 @@ def test_no_spelling_of_a_public_address_takes_more(vault: Vault, method: str, p
     assert routes_of(vault.app).body_limit(method, path, CREDENTIAL) == PUBLIC_BYTES
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -182,6 +188,7 @@ def test_the_walk_sees_a_field_without_a_bound() -> None:
 # -- What many items do --
 
 
+@on_one_database
 @pytest.mark.parametrize("item", [b"{}", b"[]", b"0", b'""', b"null"])
 @pytest.mark.parametrize(
     ("method", "path", "before", "after"),

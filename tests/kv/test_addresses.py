@@ -16,6 +16,9 @@ CALLS = [
     ("GET", "secret/destroy/{}"), ("GET", "sys/internal/ui/mounts/{}"), ("GET", "sys/nothing/{}"),
 ]  # fmt: skip
 
+# An address is parsed before any database is asked.
+pytestmark = pytest.mark.parametrize("vault", ["sqlite"], indirect=True)
+
 _PART = "A path must not have an empty, '.' or '..' part between its slashes."
 _HIDDEN = "A path must not have '.' or '..' before a ';' or beside a backslash."
 _CONTROL = "A path must not contain control characters."
