@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -109,10 +110,11 @@ def read_all(stream: Stream) -> bytes:
         [CHUNKED + chunk(b"ab") + chunk(b"c") + b"0\r\n\r\n"],
         [CHUNKED, chunk(b"ab")[:4], chunk(b"ab")[4:] + chunk(b"c"), b"0\r\n", b"\r\n"],
         [EVENTS + b"Content-Length: 3\r\n\r\na", b"bc"],
+        [EVENTS + b"Content-Length: 3\r\n\r\na", b"bcd"],
         [EVENTS + b"\r\n", b"ab", b"c"],
         [EVENTS.replace(b"1.1", b"1.0") + b"\r\nabc"],
     ],
-    ids=["at once", "chunks in pieces", "a length", "until the end", "HTTP/1.0"],
+    ids=["at once", "chunks in pieces", "a length", "more than its length", "until the end", "HTTP/1.0"],
 )
 def test_a_body_is_read_as_it_comes(pieces: list[bytes], start: Start, connect: Connect) -> None:
     stream = connect(start(in_steps(*pieces))).stream(GET)
@@ -222,22 +224,39 @@ def test_a_watch_that_is_dropped_closes_its_connection(start: Start, certificate
         break
 
 
-def test_a_task_that_is_cancelled_or_closed_leaves_nothing_behind(start: Start, certificate: Certificate) -> None:
-    server = start(say(CHUNKED + chunk(HELLO)))
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_a_task_that_is_ended_leaves_nothing_behind(how: str, start: Start, certificate: Certificate) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def stream(connection: ssl.SSLSocket) -> None:
+        connection.sendall(CHUNKED + chunk(HELLO))
+        begun.set()
+        ended.wait(HANG_SECONDS)
+
+    server = start(stream)
+    url = f"https://localhost:{server.port}"
+    failures: list[object] = []
 
     async def follow() -> None:
-        url = f"https://localhost:{server.port}"
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
         transport = HttpxTransport(url, ca_file=certificate.ca_file)
         async with AsyncClient(url, "srm_t_x", transport=transport) as client:
-            async with client.changes(["prod"]) as changes:
-                reader = asyncio.create_task(anext(changes))
-                await asyncio.sleep(0.1)
-                await changes.close()
-                with pytest.raises(StopAsyncIteration):
-                    await reader
             changes = client.changes(["prod"])
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(changes), 0.1)
+            reader = asyncio.create_task(anext(changes))
+            await asyncio.to_thread(begun.wait, HANG_SECONDS)
+            # The reader has the `hello` by then, and waits.
+            await asyncio.sleep(0.2)
+            if how == "closed":
+                await changes.close()
+            else:
+                reader.cancel()
+            with pytest.raises(StopAsyncIteration if how == "closed" else asyncio.CancelledError):
+                await reader
         assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
-    asyncio.run(follow(), debug=True)
+    try:
+        asyncio.run(follow(), debug=True)
+    finally:
+        ended.set()
+    gc.collect()
+    assert failures == []

@@ -143,8 +143,7 @@ class HttpxTransport:
             timeout=httpx2.Timeout(
                 self._read_timeout_seconds, connect=self._connect_timeout_seconds, read=read_timeout_seconds
             ),
-            # Exactly as it is: httpx2 would write some characters in another way.
-            extensions={"target": (self._address.prefix + request.path).encode(), "trace": note},
+            extensions={"trace": note},
         )
         try:
             with explained(self._address, self._read_timeout_seconds):
