@@ -59,6 +59,8 @@ FORMATS_SECONDS = 5.0
 PRUNE_SECONDS = float(DAY_SECONDS)
 AUDIT_SECONDS = 1.0
 EXPIRE_SECONDS = 10.0
+EXPIRE_SHARE = 50
+"""The job rests this many times as long as it took. With 100,000 environments on SQLite it takes 0.7 seconds."""
 WORKER_LEASE_US = 20 * SECOND_US
 CHORE_LEASE_US = 300 * SECOND_US
 
@@ -84,6 +86,7 @@ class Jobs:
         self._end_worker = end_worker
         self._worker_id = str(uuid.uuid4())
         self._told = (0, 0)
+        self._expires_again = 0.0
         self._ends = threading.Event()
         now = time.monotonic()
         # Use separate threads: a provider that hangs must not delay the check of the lock, and a long job must not
@@ -109,7 +112,7 @@ class Jobs:
                 _Job("sequence", AUDIT_SECONDS, lambda: sequence(services, self._worker_id)),
             ),
             # In a thread of its own: a long purge must not delay what followers are told.
-            self._thread("expire", _Job("expire", EXPIRE_SECONDS, lambda: expire(services, self._worker_id))),
+            self._thread("expire", _Job("expire", EXPIRE_SECONDS, self._expire)),
             self._thread("forward", _Job("forward", AUDIT_SECONDS, lambda: forward(services, self._worker_id))),
         ]
 
@@ -169,6 +172,13 @@ class Jobs:
         with self._services.storage.write() as unit:
             unit.workers.beat(self._worker_id, socket.gethostname(), os.getpid(), *knows, now, WORKER_LEASE_US)
         self._told = knows
+
+    def _expire(self) -> None:
+        started = time.monotonic()
+        if started < self._expires_again:
+            return
+        expire(self._services, self._worker_id)
+        self._expires_again = started + EXPIRE_SHARE * (time.monotonic() - started)
 
     def _formats(self) -> None:
         if self._services.keys.upgrading.has_closed():

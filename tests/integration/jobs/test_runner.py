@@ -66,6 +66,26 @@ def test_a_chore_is_done_by_one_worker_at_a_time(vault: Services, clock: FakeClo
         assert done == ["done"] * 2
 
 
+def test_looking_for_what_expires_takes_a_small_share_of_the_time(
+    vault: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[float] = []
+    now = [1000.0]
+
+    def slow(_vault: Services, _worker_id: str) -> None:
+        done.append(now[0])
+        now[0] += 2.0
+
+    monkeypatch.setattr("vault.jobs.runner.expire", slow)
+    monkeypatch.setattr("vault.jobs.runner.time.monotonic", lambda: now[0])
+    jobs = Jobs(vault)
+    for _ in range(21):
+        jobs._expire()
+        now[0] += 10.0
+    # Each look takes two seconds, so the next one comes a hundred seconds after its beginning.
+    assert done == [1000.0, 1102.0, 1204.0]
+
+
 def test_a_worker_that_ends_gives_its_leases_back_and_no_other_s(vault: Services, clock: FakeClock) -> None:
     jobs = Jobs(vault)
     for name in ("purge", "formats"):

@@ -40,7 +40,6 @@ class Journal:
         self._known: set[tuple[AnyTable, str]] = set()
         self._owners: set[str] = set()
         self._counted: set[str] = set()
-        self._born: set[str] = set()
 
     def note(self, table: AnyTable, row: WrittenRow, values: RowValues) -> None:
         """Note a written row. `values` has at least the column that says whose it is."""
@@ -54,8 +53,6 @@ class Journal:
         elif owner is not None:
             self._owners.add(owner)
             self._known.add((table, row.id))
-            if table is users and row.row_version == 1:
-                self._born.add(owner)
 
     def count(self, user_id: str) -> None:
         """Note that the person's change number has risen in this transaction."""
@@ -73,8 +70,8 @@ class Journal:
 
     @property
     def unmarked(self) -> list[str]:
-        """The people whose rows were written while their change number stayed, and those who are new, in order."""
-        return sorted(self._owners - self._counted | self._born)
+        """The people whose rows were written while their change number stayed, in order."""
+        return sorted(self._owners - self._counted)
 
 
 @dataclass(frozen=True, slots=True)
