@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Locator, expect
+from playwright.sync_api import Dialog, Locator, Route, expect
 
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Person, Place
@@ -178,6 +178,57 @@ def test_a_block_too_long_for_the_table_is_for_the_import(tab: Tab) -> None:
     tab.page.evaluate("(text) => navigator.clipboard.writeText(text)", block)
     tab.page.keyboard.press("Control+V")
     expect(say(tab)).to_contain_text("Use Import")
+
+
+def test_what_is_typed_while_a_save_is_on_its_way_stays_unsaved(tab: Tab, place: Place, ada: Person) -> None:
+    held: list[Route] = []
+    tab.page.route("**/save", lambda route: held.append(route))
+    row(tab, "API_KEY").get_by_role("link").click()
+    value = edited(tab).get_by_label("Value")
+    value.fill("first")
+    blank(tab).get_by_label("Name").fill("NEW")
+    button(tab, "Save").click()
+    expect(button(tab, "Save")).to_be_disabled()
+    value.fill("second")
+    button(tab, "Delete WHO").click()
+    held.pop().continue_()
+    expect(say(tab)).to_have_text("Saved as revision 2.")
+    expect(tab.page.locator("#count")).to_have_text("2 unsaved changes.")
+    expect(value).to_have_value("second")
+    assert (stored(place, ada)["API_KEY"], stored(place, ada)["NEW"]) == ("first", "")
+    button(tab, "Save").click()
+    tab.page.wait_for_timeout(100)
+    held.pop().continue_()
+    expect(say(tab)).to_have_text("Saved as revision 3.")
+    found = stored(place, ada)
+    assert (found["API_KEY"], "WHO" in found) == ("second", False)
+
+
+@pytest.mark.parametrize("is_back_before", [True, False])
+def test_a_deletion_that_is_undone_while_it_is_saved_is_a_new_row(
+    tab: Tab, place: Place, ada: Person, is_back_before: bool
+) -> None:
+    held: list[Route] = []
+    tab.page.route("**/save", lambda route: held.append(route))
+    button(tab, "Show all values").click()
+    expect(row(tab, "WHO").locator(".shown")).to_have_text("x")
+    button(tab, "Delete WHO").click()
+    button(tab, "Save").click()
+    expect(button(tab, "Save")).to_be_disabled()
+    if is_back_before:
+        button(tab, "Undo WHO").click()
+    held.pop().continue_()
+    expect(say(tab)).to_have_text("Saved as revision 2.")
+    assert "WHO" not in stored(place, ada)
+    if is_back_before:
+        expect(row(tab, "WHO")).to_contain_text("new")
+        button(tab, "Save").click()
+        tab.page.wait_for_timeout(100)
+        held.pop().continue_()
+        expect(say(tab)).to_have_text("Saved as revision 3.")
+        assert stored(place, ada)["WHO"] == "x"
+    else:
+        expect(row(tab, "WHO")).to_have_count(0)
 
 
 def test_what_cannot_be_saved_is_told_beside_its_field(tab: Tab, place: Place, ada: Person) -> None:

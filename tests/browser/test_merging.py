@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenTab
 from tests.browser.places import Person, Place
+from tests.browser.streams import answered, silence
 from tests.browser.tabs import Tab
 from tests.browser.test_editor import all_stored, blank, button, edited, row, say, sent_by, stored
 from tests.support.vaults import add_environment, patch, put
@@ -27,8 +28,9 @@ def prod(place: Place, ada: Person) -> str:
 
 @pytest.fixture
 def tab(open_tab: OpenTab, place: Place, ada: Person, prod: str) -> Tab:
-    """Ada's tab, at the environment. The server answers its first save with what others have changed."""
+    """Ada's tab, at the environment. No stream tells it of changes, so that it learns of them when it saves."""
     tab = open_tab(place, ada)
+    answered(tab, silence)
     tab.go(prod)
     return tab
 

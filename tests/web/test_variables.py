@@ -291,7 +291,7 @@ def test_an_ordinary_page_is_light(ada: Visitor) -> None:
     loaded = [part.partition('"')[0] for part in page.text.split('"/static/')[1:]]
     gzip = {"Accept-Encoding": "gzip"}
     answers = [ada.client.get(f"/static/{name}", base_url=ORIGIN, headers=gzip) for name in set(loaded)]
-    assert len(answers) == 9
+    assert len(answers) == 11
     sizes = [answer.content_length or 0 for answer in answers]
     assert len(page.data) + sum(sizes) <= 60_000
 

@@ -1,6 +1,7 @@
 // The table of one environment, edited in place and saved as one revision.
 
 import { copy } from "./clipboard.js";
+import { Following } from "./following.js";
 import { Merging } from "./merging.js";
 import { Row, visible, watch } from "./row.js";
 import { Refusal, ask } from "./wire.js";
@@ -18,6 +19,8 @@ const PASTED_MOST = 500;
 let { etag } = form.dataset;
 let revision = Number(form.dataset.revision);
 let isBusy = false;
+// Settles when no save is on its way.
+let saving = Promise.resolve();
 // What others had changed before the save that goes on by itself.
 let beneath = "";
 
@@ -28,7 +31,7 @@ const byName = () => new Map(allRows().map((tr) => Row.of(tr)).filter((row) => !
 // -- Messages --
 
 function say(sentence) {
-  at("say").textContent = visible(sentence);
+  at("say").textContent = at("told").textContent = visible(sentence);
   tell();
 }
 
@@ -205,15 +208,21 @@ function take(lines) {
 
 // -- Saving --
 
-async function save(retries = RETRIES_MOST) {
+function save(retries = RETRIES_MOST) {
   const rows = changed();
   if (isBusy || !rows.length) return;
   if (merging.asked.size) return merging.demand();
+  if (retries === RETRIES_MOST) beneath = "";
   isBusy = at("save").disabled = true;
+  saving = send(rows, retries);
+}
+
+async function send(rows, retries) {
   const focused = rows.find((row) => row.tr.contains(document.activeElement));
   try {
+    const states = rows.map((row) => row.state);
     const sent = { etag, revision, edits: rows.map((row) => row.edit) };
-    saved(rows, await ask(`${home}/save`, sent));
+    saved(rows, states, await ask(`${home}/save`, sent));
     focused?.tr.querySelector("a")?.focus();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -223,24 +232,27 @@ async function save(retries = RETRIES_MOST) {
   }
 }
 
-function saved(rows, told) {
-  touched.clear();
+// `states` are the rows as they were sent. More may have been typed since then.
+function saved(rows, states, told) {
+  rows.forEach((row, position) => settle(row, states[position]));
   // Reload the page if others' changes are missing here, or if there are so many changes that the server draws them faster.
-  if (merging.isStale || rows.length > REDRAWN_MOST) return location.assign(`${home}?said=${told.warnings.length ? "saved-odd" : "saved"}`);
+  if (!changed().length && (merging.isStale || rows.length > REDRAWN_MOST)) {
+    return location.assign(`${home}?said=${told.warnings.length ? "saved-odd" : "saved"}`);
+  }
   const undoing = at("undo-saved").querySelector("form").elements;
   undoing.revision.value = revision;
   undoing.etag.value = etag = told.etag;
   revision = told.revision;
-  for (const row of rows) row.isGone ? row.tr.remove() : settle(row);
   at("undo-saved").hidden = !told.changed;
   merging.count("changed just now");
   say([`Saved as revision ${revision}.`, beneath, ...told.warnings].filter(Boolean).join(" "));
-  beneath = "";
 }
 
-function settle(row) {
-  if (row.tr.parentElement === at("new-rows")) at("rows").append(row.tr);
-  row.settle();
+function settle(row, state) {
+  row.settle(state);
+  row.isChanged && !(state.isGone && row.isGone) ? touched.add(row) : touched.delete(row);
+  if (state.isGone && row.isGone) row.tr.remove();
+  else if (row.was && row.tr.parentElement === at("new-rows")) at("rows").append(row.tr);
 }
 
 function refused(rows, told, retries) {
@@ -262,13 +274,15 @@ function conflict(told, retries) {
   queueMicrotask(() => save(retries - 1));
 }
 
-const merging = new Merging({
+const page = {
   home, say, tell, blank, touched,
   get revision() { return revision; },
+  async idle() { while (isBusy) await saving; },
   learn: (news) => { ({ etag, revision } = news); },
   isListed: (name) => name.toLowerCase().includes(search.defaultValue.trim().toLowerCase()),
   filter: () => { if (!search.defaultValue && search.value) find(); },
-});
+};
+const merging = new Merging(page);
 
 // -- The whole table --
 
@@ -280,8 +294,12 @@ at("discard").addEventListener("click", () => {
   blank();
   say("Your changes were discarded.");
 });
-at("all-mine").addEventListener("click", () => merging.decideAll("mine"));
-at("all-theirs").addEventListener("click", () => merging.decideAll("theirs"));
+for (const choice of ["mine", "theirs"]) {
+  at(`all-${choice}`).addEventListener("click", () => {
+    merging.decideAll(choice);
+    (at("save").hidden ? search : at("save")).focus();
+  });
+}
 
 at("show-all").addEventListener("click", (event) => trying(async () => {
   const button = event.currentTarget;
@@ -305,8 +323,7 @@ at("references").addEventListener("click", (event) => {
       const broken = warnings.filter((warning) => warning.name === name).map(({ text }) => ({ kind: "broken", text }));
       const notes = broken.length || !Object.hasOwn(resolved, name) ? broken : [{ kind: "resolved", text: resolved[name] }];
       if (!notes.length && !row.notes.length) continue;
-      row.notes = notes;
-      row.draw();
+      row.note(notes);
     }
     const told = warnings.filter((warning) => !rows.some((row) => row.was.name === warning.name));
     const broken = warnings.length - told.length;
@@ -356,3 +373,4 @@ addEventListener("beforeunload", (event) => { if (changed().length) event.preven
 
 for (const tr of at("rows").rows) watch(tr);
 blank();
+new Following(page, merging).start();

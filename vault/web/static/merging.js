@@ -24,11 +24,13 @@ export class Merging {
     const isNew = news.revision !== page.revision;
     page.learn(news);
     const renamed = this.#rename(visible(news.name));
-    const rows = [...at("rows").rows, ...at("new-rows").rows].map((tr) => Row.of(tr));
+    // Looking at five thousand rows takes a while.
+    const hasRows = news.is_whole || news.changes.length;
+    const rows = hasRows ? [...at("rows").rows, ...at("new-rows").rows].map((tr) => Row.of(tr)) : [];
     const all = steps(rows, news).filter(({ do: what, change }) => what !== "add" || page.isListed(change.name));
     const isLarge = all.filter((step) => step.do !== "ask").length > DRAWN_MOST;
     const done = isLarge ? all.filter((step) => step.do === "ask") : all;
-    this.#draw(done, news);
+    if (hasRows) this.#draw(done, news);
     if (isNew) {
       at("undo-saved").hidden = true;
       const words = origin(news);
@@ -43,18 +45,18 @@ export class Merging {
   decide(row, choice, { isAlone = true } = {}) {
     const { touched, blank, say } = this.page;
     const isLost = !row.question.theirs && row.now.value === undefined;
+    const isHeld = row.tr.contains(document.activeElement);
     this.asked.delete(row);
     const isThere = row.decide(choice);
     if (choice === "mine") touched.add(row);
     else touched.delete(row);
-    if (!isThere) leave(row.tr);
+    if (!isThere) leave(row.tr, isHeld);
     else if (choice === "theirs" && row.tr.parentElement === at("new-rows")) at("rows").append(row.tr);
     blank();
     say(this.asked.size ? `${this.asked.size} more to choose.` : "Every row is chosen.");
     if (!isThere || !isAlone) return;
     if (choice === "mine" && isLost) {
-      row.open("value");
-      row.fault("value", "Its stored value is gone, and was not shown here. Type it again.");
+      row.lose();
     } else {
       row.tr.querySelector("input[data-is], a").focus();
     }
@@ -70,6 +72,13 @@ export class Merging {
     this.page.say(`Nothing was saved: choose first what to keep in ${first.now.name}${this.asked.size > 1 ? " and the other marked rows" : ""}.`);
     first.tr.hidden = false;
     first.asking.querySelector("button").focus();
+  }
+
+  // Something beneath the environment has changed. Drop what references resolved to.
+  forget() {
+    const rows = [...at("rows").rows].map((tr) => Row.of(tr)).filter((row) => row.notes.length);
+    for (const row of rows) row.note([]);
+    if (rows.length) this.page.say("What is beneath this environment was changed elsewhere. Resolve the references again.");
   }
 
   count(words) {
@@ -127,9 +136,8 @@ export class Merging {
 }
 
 // Remove a row. If somebody works in it, the row next to it gets the focus.
-function leave(tr) {
+function leave(tr, isHeld = tr.contains(document.activeElement)) {
   const near = tr.nextElementSibling ?? tr.previousElementSibling;
-  const isHeld = tr.contains(document.activeElement);
   tr.remove();
   if (isHeld) (near?.querySelector("a") ?? at("q")).focus();
 }

@@ -22,11 +22,15 @@ const seen = new IntersectionObserver((entries) => {
 
 export const watch = (tr) => seen.observe(tr);
 
+// What the buttons of a row depend on: the shown name, whether the row is deleted, and whether it is new.
+const dressedFor = (name, isGone, isNew) => JSON.stringify([name, isGone, isNew]);
+
 function dress(tr) {
   seen.unobserve(tr);
   const cell = tr.querySelector(".do");
   const name = tr.querySelector(".name a").textContent;
   cell.replaceChildren(clone("do"));
+  cell.dataset.for = dressedFor(name, false, false);
   for (const hidden of cell.querySelectorAll(".hidden")) hidden.append(name);
 }
 
@@ -90,6 +94,11 @@ export class Row {
     this.draw();
   }
 
+  note(notes) {
+    this.notes = notes;
+    this.draw();
+  }
+
   hide() {
     if (!this.was) return;
     if (this.now.value === this.was.value) delete this.now.value;
@@ -118,13 +127,27 @@ export class Row {
     this.draw();
   }
 
-  // Note that the server has stored the row as it is now.
-  settle() {
-    this.was = { ...this.now };
-    this.isEditing = false;
+  get state() {
+    return { now: { ...this.now }, isGone: this.isGone };
+  }
+
+  // Note that the server has stored the row as it was in `state`. What was typed since then stays.
+  settle({ now, isGone }) {
+    this.was = isGone ? null : now;
+    if (isGone && this.isGone) return;
+    const isLost = isGone && !this.isShown;
+    if (isLost) this.now.value = "";
+    if (!this.isChanged) this.isEditing = false;
     this.notes = [];
     this.elsewhere = "";
     this.draw();
+    if (isLost) this.lose();
+  }
+
+  // Ask for a value that is neither stored any more nor on this page.
+  lose() {
+    this.open("value");
+    this.fault("value", "Its stored value is gone, and was not shown here. Type it again.");
   }
 
   // Take over a change that was made elsewhere. Nobody has touched the row here.
@@ -263,7 +286,7 @@ export class Row {
 
   // Keep the buttons if they are right, because one of them may have the focus.
   #dress() {
-    const wanted = JSON.stringify([this.now.name, this.isGone, !this.was]);
+    const wanted = dressedFor(this.tr.querySelector(".name a").textContent, this.isGone, !this.was);
     const cell = this.tr.querySelector(".do");
     if (cell.dataset.for === wanted) return;
     dress(this.tr);
