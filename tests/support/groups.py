@@ -17,11 +17,13 @@ from xdist.scheduler import LoadScopeScheduling
 _GROUPS = {
     "tests/browser/": "browser",
     "tests/integration/faults/": "faults",
+    "tests/integration/sync/": "live",
 }
 
 _LONGEST = (
     "browser",
     "faults",
+    "live",
     "tests/releases/test_rolling.py",
     "tests/integration/server/test_lifecycle.py",
     "tests/integration/services/people/test_logins.py",

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.conftest import KINDS, Kind
+from tests.conftest import KINDS
 from tests.integration.server.conftest import Raw, Reply
 from tests.integration.server.socket_client import CLOSE, TEXT, SocketClient, handshake
 from tests.support.patience import HANG_SECONDS
@@ -207,24 +207,30 @@ def running_house(folder: Path, url: str, **env: str) -> Iterator[House]:
         vault.close()
 
 
-def url_for(kind: Kind, folder: Path, request: pytest.FixtureRequest) -> str:
-    """Return the address of a new database."""
-    if kind == "sqlite":
-        return f"sqlite:///{folder / 'vault.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    server.ensure_running()
-    return server.create_database()
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def _shared_house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="session")
+def _sqlite_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
-    with running_house(folder, url_for(request.param, folder, request)) as made:
+    with running_house(folder, f"sqlite:///{folder / 'vault.db'}") as made:
         yield made
 
 
+@pytest.fixture(scope="session")
+def _postgresql_house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[House]:
+    postgres.ensure_running()
+    with running_house(tmp_path_factory.mktemp("house"), postgres.create_database()) as made:
+        yield made
+
+
+@pytest.fixture(params=KINDS)
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """A server that all tests here share, once on each kind of database. Each test has people of its own."""
+    made: House = request.getfixturevalue(f"_{request.param}_house")
+    yield made
+    made.close_streams()
+
+
 @pytest.fixture
-def house(_shared_house: House) -> Iterator[House]:
-    """A server that the tests of a file share, once on each kind of database. Each test has people of its own."""
-    yield _shared_house
-    _shared_house.close_streams()
+def sqlite_house(_sqlite_house: House) -> Iterator[House]:
+    """The same, for tests of what no database changes."""
+    yield _sqlite_house
+    _sqlite_house.close_streams()

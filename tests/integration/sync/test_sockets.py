@@ -12,6 +12,12 @@ from tests.integration.sync.conftest import House
 from tests.support.vaults import log_in, patch
 
 
+@pytest.fixture
+def house(sqlite_house: House) -> House:
+    """No database changes what is tested here."""
+    return sqlite_house
+
+
 def test_a_service_says_what_it_follows_and_is_told(house: House) -> None:
     ada = house.person()
     environment = house.environment(ada)

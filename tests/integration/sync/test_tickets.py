@@ -17,6 +17,12 @@ from vault.model.principal import Principal
 from vault.sync.websocket import TICKET_SECONDS
 
 
+@pytest.fixture
+def house(sqlite_house: House) -> House:
+    """No database changes what is tested here."""
+    return sqlite_house
+
+
 class Page:
     """A person's page: its session, and tickets of it."""
 
