@@ -20,7 +20,7 @@ LIMITS = (REFERENCE / "limits.md").read_text(encoding="utf-8")
 
 def rows(page: str, heading: str) -> list[list[str]]:
     """The rows of all tables under a heading, without their first lines."""
-    section = re.split(r"^##+ ", page.partition(f" {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    section = re.split(r"^##+ ", page.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line] for line in lines]
 
