@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.server.test_websockets import LIMITS, LIVE
+from tests.integration.server.conftest import LIVE, LIVE_LIMITS
 from tests.support.serving import RunningServer
 
 pytestmark = pytest.mark.timeout(3600)
@@ -27,7 +27,7 @@ CASES = 240
 def test_the_server_passes_the_cases_of_autobahn(tmp_path: Path) -> None:
     # The runner speaks plain HTTP, which the server takes from a proxy alone.
     plain = {"STRONGROOM_PLAIN_HTTP": "1", "STRONGROOM_TRUSTED_PROXIES": "127.0.0.1/32"}
-    with RunningServer(tmp_path, LIMITS | plain, factory=LIVE) as server:
+    with RunningServer(tmp_path, LIVE_LIMITS | plain, factory=LIVE) as server:
         program, reports = Path(sys.executable).with_name("kosoku"), tmp_path / "reports"
         command: list[str | Path] = [program, f"ws://127.0.0.1:{server.port}/mirror", "--outdir", reports]
         command += [word for case in LEFT_OUT for word in ("--exclude", case)]

@@ -33,6 +33,17 @@ SHORT_LIMITS = {
 }
 
 
+LIVE = "tests.integration.server.toy_live:create_app"
+
+LIVE_LIMITS = SHORT_LIMITS | {
+    "STRONGROOM_MAX_CONNECTIONS": "200",
+    "STRONGROOM_MAX_REQUESTS_IN_FLIGHT": "400",
+    "STRONGROOM_MAX_REQUESTS_IN_FLIGHT_PER_CALLER": "400",
+    "STRONGROOM_HEADER_TIMEOUT_SECONDS": "30",
+    "STRONGROOM_HANDSHAKE_TIMEOUT_SECONDS": "30",
+}
+
+
 class Reply(NamedTuple):
     """One HTTP/1.1 answer, taken apart."""
 
@@ -111,6 +122,13 @@ Dial = Callable[..., Raw]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server around the toy, shared by the tests that leave it as it was."""
     with RunningServer(tmp_path_factory.mktemp("server"), SHORT_LIMITS, factory=TOY) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the toy whose calls stay open."""
+    with RunningServer(tmp_path_factory.mktemp("live"), LIVE_LIMITS, factory=LIVE) as running:
         yield running
 
 

@@ -17,11 +17,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.server.conftest import Raw, get
+from tests.integration.server.conftest import LIVE, LIVE_LIMITS, Raw, get
 from tests.integration.server.http2_client import Http2
 from tests.integration.server.socket_client import CLOSE, PING, TEXT, SocketClient
 from tests.integration.server.test_streams import open_stream
-from tests.integration.server.test_websockets import LIMITS, LIVE
 from tests.support.patience import HANG_SECONDS, eventually, in_time
 from tests.support.ports import free_port
 from tests.support.programs import started
@@ -55,7 +54,7 @@ def rest(raw: Raw) -> bytes:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """A server that is stopped while many calls are open. One client never answers the close frame."""
     folder, patient = tmp_path_factory.mktemp("ended"), {"STRONGROOM_GRACEFUL_TIMEOUT_SECONDS": "60"}
-    with RunningServer(folder, LIMITS | patient, factory=LIVE) as server, ThreadPoolExecutor(16) as pool:
+    with RunningServer(folder, LIVE_LIMITS | patient, factory=LIVE) as server, ThreadPoolExecutor(16) as pool:
         sockets = list(pool.map(lambda _: SocketClient(server, "/proven"), range(SOCKETS)))
         streams = list(pool.map(lambda _: open_stream(server, "/stream"), range(STREAMS)))
         polls = list(pool.map(lambda _: open_stream(server, "/wait"), range(POLLS)))
@@ -119,7 +118,7 @@ def test_the_worker_ends_in_time_and_logs_no_error(ended: Ended) -> None:
 
 
 def test_a_reload_moves_the_sockets_to_new_workers(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, LIMITS, factory=LIVE) as server:
+    with RunningServer(tmp_path, LIVE_LIMITS, factory=LIVE) as server:
         before = get(server, "/pid").json()["pid"]
         client = SocketClient(server, "/proven")
         server.send_signal(signal.SIGHUP)
@@ -169,7 +168,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program is not None, "haproxy is not installed; `make test` installs it on Debian and Ubuntu."
     plain = {"STRONGROOM_PLAIN_HTTP": "1", "STRONGROOM_TRUSTED_PROXIES": "127.0.0.1/32", "TOY_PING_SECONDS": "0.5"}
-    with RunningServer(folder, LIMITS | plain, factory=LIVE) as server:
+    with RunningServer(folder, LIVE_LIMITS | plain, factory=LIVE) as server:
         (folder / "haproxy.cfg").write_text(_HAPROXY.format(front=front, back=server.port))
         with started([program, "-db", "-f", str(folder / "haproxy.cfg")], front, folder):
             yield Behind(server, front)

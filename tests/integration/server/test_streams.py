@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 import h2.events
 import pytest
@@ -11,18 +10,10 @@ import pytest
 from tests.integration.server.conftest import Raw, get, logged, request
 from tests.integration.server.http2_client import Http2
 from tests.integration.server.test_limits import memory_mib
-from tests.integration.server.test_websockets import LIMITS, LIVE
 from tests.support.patience import HANG_SECONDS, eventually
 from tests.support.serving import RunningServer
 
 STRANGER = "127.0.0.66"
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with the live toy."""
-    with RunningServer(tmp_path_factory.mktemp("streams"), LIMITS, factory=LIVE) as running:
-        yield running
 
 
 def head_and_some(raw: Raw) -> tuple[dict[str, str], bytes]:

@@ -7,24 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.server.conftest import SHORT_LIMITS, Raw, Reply, get, logged
+from tests.integration.server.conftest import Raw, Reply, get, logged
 from tests.integration.server.http2_client import Http2
 from tests.integration.server.socket_client import BINARY, CLOSE, PING, PONG, TEXT, SocketClient, handshake, masked
 from tests.support.serving import RunningServer
 
-LIVE = "tests.integration.server.toy_live:create_app"
-LIMITS = SHORT_LIMITS | {"STRONGROOM_MAX_CONNECTIONS": "200", "STRONGROOM_MAX_REQUESTS_IN_FLIGHT": "400"}
-LIMITS |= {"STRONGROOM_MAX_REQUESTS_IN_FLIGHT_PER_CALLER": "400"}
-LIMITS |= {f"STRONGROOM_{what}_TIMEOUT_SECONDS": "30" for what in ("HEADER", "HANDSHAKE")}
-
 Open = Callable[..., SocketClient]
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with the live toy."""
-    with RunningServer(tmp_path_factory.mktemp("live"), LIMITS, factory=LIVE) as running:
-        yield running
 
 
 @pytest.fixture
