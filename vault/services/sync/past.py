@@ -6,6 +6,7 @@ what an environment was before: its name and its bases.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,6 +39,11 @@ class State:
         return None if self.is_globals else self.target.name
 
     @property
+    def is_named(self) -> bool:
+        """Whether it is a living environment, which has its name for itself."""
+        return self.is_living and not self.is_globals
+
+    @property
     def is_globals(self) -> bool:
         """Whether these are the globals."""
         return self.target.kind is EnvironmentKind.GLOBALS
@@ -57,42 +63,54 @@ class Step:
     @property
     def is_structural(self) -> bool:
         """Whether a name, a base or a deletion has changed."""
-        return self.before != self.after
+        return self.before is not self.after and self.before != self.after
+
+    @property
+    def moves_layers(self) -> bool:
+        """Whether other environments may have other layers after it. A rename alone moves none."""
+        before, after = self.before, self.after
+        if before is None or after is None:
+            return before is not after
+        return (before.bases, before.is_living) != (after.bases, after.is_living)
+
+
+_Versions = list[tuple[int, State | None]]
+"""What something was since each of some versions, in ascending order."""
 
 
 class Past:
-    """The environments of a person after each of some steps. A version is the number of steps that were taken."""
+    """The environments of a person after each of some steps. A version is the number of steps that were taken.
+
+    A person can make 10,000 steps about one environment or one name, and a page looks things up at each of them. So a
+    look-up must not take longer when there are more steps.
+    """
 
     def __init__(self, now: Mapping[str, State], changes: Sequence[ChangeRow]) -> None:
         """`now` are the environments after all `changes`, which are in ascending order."""
         self.now = now
         self.steps = _steps(now, changes)
-        self._versions: dict[str, list[tuple[int, State | None]]] = {}
-        # The structure is the same until the next structural step, so what stands beneath what is kept by this number.
+        self._versions: dict[str, _Versions] = {}
+        # What stands beneath what is the same until a step moves layers, so it is kept by this number.
         self._structures = [0]
         for version, step in enumerate(self.steps, 1):
             self._versions.setdefault(step.environment_id, [(0, step.before)]).append((version, step.after))
-            self._structures.append(self._structures[-1] + step.is_structural)
+            self._structures.append(self._structures[-1] + step.moves_layers)
         self._beneath: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def version_after(self, seq: int) -> int:
         """Return the version after all steps up to the number `seq`."""
-        return sum(step.seq <= seq for step in self.steps)
+        return bisect_right(self.steps, seq, key=lambda step: step.seq)
 
     def at(self, environment_id: str, version: int) -> State | None:
         """Return an environment as it was."""
         versions = self._versions.get(environment_id)
         if versions is None:
             return self.now.get(environment_id)
-        return next(state for since, state in reversed(versions) if since <= version)
+        return _at(versions, version)
 
     def named(self, name: str, version: int) -> State | None:
         """Return the environment that had this name."""
-        for environment_id in self._ids_by_name.get(name, ()):
-            state = self.at(environment_id, version)
-            if state is not None and state.is_living and state.name == name:
-                return state
-        return None
+        return _at(self._holders.get(name, []), version)
 
     def globals(self) -> State | None:
         """Return the globals. They are never renamed or deleted."""
@@ -120,13 +138,39 @@ class Past:
             return tuple(sorted(model.reached(environment_id, bases) - {environment_id}))
 
     @cached_property
-    def _ids_by_name(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        states = [*self.now.values(), *(state for step in self.steps for state in (step.before, step.after))]
-        for state in states:
-            if state is not None and state.name is not None:
-                found.setdefault(state.name, set()).add(state.id)
+    def _holders(self) -> dict[str, _Versions]:
+        """Return which environment had each name, since which version."""
+        found: dict[str, _Versions] = {}
+        # Only one living environment has a name. But if a worker of an older release stored no former name, there seem
+        # to be two.
+        named: dict[str, dict[str, State]] = {}
+        first = {**self.now, **{id: versions[0][1] for id, versions in self._versions.items()}}
+        for state in first.values():
+            if state is not None and state.is_named:
+                named.setdefault(state.target.name, {})[state.id] = state
+        for name, states in named.items():
+            found[name] = [(0, next(reversed(states.values())))]
+        for version, step in enumerate(self.steps, 1):
+            if not step.is_structural:
+                continue
+            for state, is_left in ((step.before, True), (step.after, False)):
+                if state is None or not state.is_named:
+                    continue
+                states = named.setdefault(state.target.name, {})
+                states.pop(state.id, None)
+                if not is_left:
+                    states[state.id] = state
+                found.setdefault(state.target.name, []).append((version, next(reversed(states.values()), None)))
         return found
+
+
+def _at(versions: _Versions, version: int) -> State | None:
+    position = bisect_right(versions, version, key=_since)
+    return versions[position - 1][1] if position else None
+
+
+def _since(entry: tuple[int, State | None]) -> int:
+    return entry[0]
 
 
 def states_of(rows: Iterable[EnvironmentRow]) -> dict[str, State]:

@@ -10,6 +10,7 @@ nothing says how many changes were left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
 from vault.model.environment import GLOBALS, EnvironmentRef, canonical, looks_like_id
@@ -91,6 +92,7 @@ class TellerOfSome:
         self._globals = past.globals()
         self._asked = {each: each if each is GLOBALS else canonical(each) for each in references}
         self._covered = {each: self._look_up(wanted, version) for each, wanted in self._asked.items()}
+        self._by_layer = _by_layer(self._covered)
 
     @property
     def sees_all(self) -> bool:
@@ -100,19 +102,14 @@ class TellerOfSome:
     def tell(self, step: Step, version: int) -> Message | None:
         """Return the message about the next step."""
         changed = step.environment_id
-        before = self._covered
-        after = {**before, **self._moved(step, version)} if step.is_structural else before
-        self._covered = after
-        # The same object if nothing has moved.
-        affects = tuple(
-            each
-            for each, covered in after.items()
-            if changed in covered.layers or covered.layers != before[each].layers
-        )
+        before = after = self._by_layer.get(changed, ())
+        moved = self._move(step, version) if step.is_structural else frozenset()
+        if moved:
+            after = self._by_layer.get(changed, ())
+        affects = tuple(each for each in self._asked if each in moved or each in after) if moved else tuple(after)
         if not affects:
             return None
-        was_covered = any(changed in covered.layers for covered in before.values())
-        is_covered = any(changed in covered.layers for covered in after.values())
+        was_covered, is_covered = bool(before), bool(after)
         if is_covered and step.after is not None and self._sight.sees_now(changed):
             return self._sight.changed(step, step.kind, step.after, affects)
         if was_covered and step.before is not None:
@@ -131,15 +128,21 @@ class TellerOfSome:
                 return message
         return None
 
-    def _moved(self, step: Step, version: int) -> dict[EnvironmentRef, _Covered]:
-        """Return what those references mean now that a structural step can have changed."""
+    def _move(self, step: Step, version: int) -> AbstractSet[EnvironmentRef]:
+        """Look up again what a structural step can have changed. Returns the references that have other layers now."""
         names = {state.name for state in (step.before, step.after) if state is not None}
         names.add(step.environment_id)
-        return {
+        is_moving = step.moves_layers or self._sight.sees(step.before) != self._sight.sees(step.after)
+        changed = {
             each: self._look_up(wanted, version)
             for each, wanted in self._asked.items()
-            if wanted in names or step.environment_id in self._covered[each].beneath
+            if wanted in names or (is_moving and step.environment_id in self._covered[each].beneath)
         }
+        moved = {each for each, covered in changed.items() if covered.layers != self._covered[each].layers}
+        self._covered = {**self._covered, **changed}
+        if moved:
+            self._by_layer = _by_layer(self._covered)
+        return moved
 
     def _look_up(self, wanted: EnvironmentRef, version: int) -> _Covered:
         own = self._own(wanted, version)
@@ -159,3 +162,12 @@ class TellerOfSome:
             return self._past.named(wanted, version)
         own = self._past.at(wanted, version)
         return None if own is None or own.is_globals else own
+
+
+def _by_layer(covered: Mapping[EnvironmentRef, _Covered]) -> dict[str, tuple[EnvironmentRef, ...]]:
+    """Return the references that have each layer, in the order of the subscription."""
+    found: dict[str, list[EnvironmentRef]] = {}
+    for each, one in covered.items():
+        for layer in dict.fromkeys(one.layers):
+            found.setdefault(layer, []).append(each)
+    return {layer: tuple(references) for layer, references in found.items()}
