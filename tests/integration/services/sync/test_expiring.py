@@ -95,6 +95,19 @@ def test_a_clock_a_year_ahead_tells_at_once_and_again_when_the_time_really_comes
     assert told(vault) == [(row, 1)] * 2
 
 
+def test_what_has_expired_while_the_clock_was_ahead_is_told_when_it_is_right_again(
+    vault: Services, ada: Principal, clock: FakeClock
+) -> None:
+    run(vault)
+    row = mortal(vault, ada, "prod")
+    clock.advance(YEAR)
+    assert run(vault) == 1
+    clock.advance(LIFE + 60 - YEAR)
+    assert run(vault) == 1
+    assert run(vault) == 0
+    assert told(vault) == [(row, 1)] * 2
+
+
 def test_a_clock_that_goes_back_by_a_day_tells_nothing_twice(vault: Services, ada: Principal, clock: FakeClock) -> None:
     run(vault)
     row = mortal(vault, ada, "prod")

@@ -163,6 +163,19 @@ def test_a_made_up_ticket_takes_no_turn_among_the_writers(
     refused(vault, mint(TokenKind.TICKET, page.id).text)
 
 
+def test_a_secret_of_another_kind_is_not_even_looked_up(
+    vault: Services, page: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = log_in(vault, "ada", "web").secret
+
+    def fail(*_: object) -> None:
+        raise AssertionError("It has asked the database.")
+
+    monkeypatch.setattr(vault.storage, "read", fail)
+    refused(vault, secret)
+    refused(vault, mint(TokenKind.WRAPPING).text)
+
+
 def test_tickets_that_nobody_used_are_purged(vault: Services, page: Principal, clock: FakeClock) -> None:
     issue(vault, page)
     clock.advance(LIFE_SECONDS - 1)
