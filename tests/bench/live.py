@@ -78,6 +78,8 @@ class Served:
                 "STRONGROOM_WORKERS": "2",
                 "STRONGROOM_LOG_LEVEL": "warning",
                 "STRONGROOM_MAX_CONNECTIONS": str(streams + 500),
+                "STRONGROOM_MAX_REQUESTS_IN_FLIGHT": "1000",
+                "STRONGROOM_MAX_REQUESTS_IN_FLIGHT_PER_CALLER": "1000",
                 "STRONGROOM_MAX_STREAMS": raised,
                 "STRONGROOM_MAX_STREAMS_PER_PERSON": raised,
                 "STRONGROOM_MAX_STREAMS_PER_CREDENTIAL": raised,
@@ -154,13 +156,15 @@ def _told(name: str, folder: Path, store: Store) -> Lines:
 
 
 def _beside_polling(case: str, name: str, served: Served, store: Store, followed: float) -> Line:
-    with crowd(poll, served.address, store.token, _VALUES, _WATCHERS, _POLL_SECONDS + 2) as pipe:
-        time.sleep(1.0)
+    with crowd(poll, served.address, store.token, _VALUES, _WATCHERS) as pipe:
         polled = served.used(_POLL_SECONDS)
+        pipe.send("tell")
         statuses: dict[int, int] = pipe.recv()
-    assert set(statuses) == {304}, statuses
-    rate = sum(statuses.values()) / (_POLL_SECONDS + 2)
+    rate = statuses.pop(304) / _POLL_SECONDS
     polling = f"{polled * 1e3:.0f} ms for {rate:,.0f} reads a second with ETag"
+    if statuses:
+        # More than this machine can answer. What is refused costs less, so the ratio is a lower bound.
+        polling += f" (of {_WATCHERS:,}; others were refused: {statuses})"
     figures = f"{followed * 1e3:.1f} ms of each second, against {polling}"
     return at_least(case, name, figures, polled / followed, _TIMES_CHEAPER)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import random
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
@@ -47,9 +49,9 @@ def watch(pipe: Connection, address: Address, token: str, subscription: dict[str
     asyncio.run(_watch(pipe, address, token, subscription, count))
 
 
-def poll(pipe: Connection, address: Address, token: str, path: str, count: int, seconds: float) -> None:
+def poll(pipe: Connection, address: Address, token: str, path: str, count: int) -> None:
     """Read `path` with its ETag once a second on `count` connections. Ends with the answers by status."""
-    asyncio.run(_poll(pipe, address, request("GET", path, token=token)[:-2], count, seconds))
+    asyncio.run(_poll(pipe, address, request("GET", path, token=token)[:-2], count))
 
 
 class _Watcher(asyncio.Protocol):
@@ -130,36 +132,38 @@ async def _watch(pipe: Connection, address: Address, token: str, subscription: d
         heard.clear()
 
 
-async def _poll(pipe: Connection, address: Address, head: bytes, count: int, seconds: float) -> None:
-    context = _context(address)
+async def _poll(pipe: Connection, address: Address, head: bytes, count: int) -> None:
+    context, loop = _context(address), asyncio.get_running_loop()
     gate = asyncio.Semaphore(_AT_ONCE)
-    statuses: dict[int, int] = {}
+    answers: Counter[int] = Counter()
 
-    async def opened() -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str]:
-        async with gate:
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", address.port, ssl=context, server_hostname="localhost",
-                ssl_handshake_timeout=_OPEN_SECONDS,
-            )  # fmt: skip
-            etag, _ = await _exchange(reader, writer, head, "")
-            return reader, writer, etag
+    async def one(opened: asyncio.Event) -> None:
+        etag, due = "", 0.0
+        while True:
+            # The server closes a connection that was silent for five seconds, as on a busy machine.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                async with gate:
+                    reader, writer = await asyncio.open_connection(
+                        "127.0.0.1", address.port, ssl=context, server_hostname="localhost",
+                        ssl_handshake_timeout=_OPEN_SECONDS,
+                    )  # fmt: skip
+                while True:
+                    etag, status = await _exchange(reader, writer, head, etag)
+                    answers[status] += 1
+                    opened.set()
+                    # Late ones do not catch up: a client asks once a second, and then again.
+                    due = max(due + 1.0, loop.time() + random.random() * (not due))
+                    await asyncio.sleep(due - loop.time())
 
-    async def one(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, etag: str) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time() + number / count
-        end = loop.time() + seconds
-        while due < end:
-            await asyncio.sleep(due - loop.time())
-            etag, status = await _exchange(reader, writer, head, etag)
-            statuses[status] = statuses.get(status, 0) + 1
-            # Late ones do not catch up: a client asks once a second, and then again.
-            due = max(due + 1.0, loop.time())
-        writer.close()
-
-    lines = await asyncio.gather(*(opened() for _ in range(count)))
+    events = [asyncio.Event() for _ in range(count)]
+    tasks = [asyncio.create_task(one(event)) for event in events]
+    await asyncio.gather(*(event.wait() for event in events))
+    answers.clear()
     pipe.send("ready")
-    await asyncio.gather(*(one(number, *line) for number, line in enumerate(lines)))
-    pipe.send(statuses)
+    await _order(pipe)
+    pipe.send(dict(answers))
+    for task in tasks:
+        task.cancel()
 
 
 async def _exchange(
