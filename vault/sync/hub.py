@@ -37,6 +37,11 @@ JUDGE_SECONDS = 60.0
 JUDGE_MIXED_SECONDS = 1.0
 """The same while a worker of another release runs. Release 0.2.0 raises no number when it ends a session."""
 
+SLICE_SECONDS = 0.25
+"""How long pages of one person are made in one turn. The others must be told too, and streams must end in time. What is
+left is done first in the next turn.
+"""
+
 
 class Reading(NamedTuple):
     """The number of each person that was asked for. An erased person has none. `is_mixed`: another release runs too."""
@@ -91,7 +96,9 @@ class Hub:
         feed: Feeding,
         post: Post,
         clock: Clock,
+        slice_seconds: float = SLICE_SECONDS,
     ) -> None:
+        self._slice_seconds = slice_seconds
         self._read = read
         self._is_locked = is_locked
         self._judge = judge
@@ -153,14 +160,14 @@ class Hub:
         try:
             if is_woken:
                 is_new_epoch = reading.epoch != person.epoch
-                due = [each for each in person.followings() if is_new_epoch or not each.is_behind or each in fresh]
-                self._serve(person, due, person.credentials())
+                others = [each for each in person.followings() if is_new_epoch or not each.is_behind]
+                # What the last turn has left over comes first, or it would never be its turn.
+                self._serve(person, tuple(dict.fromkeys((*fresh, *others))), person.credentials())
             else:
                 self._serve(person, fresh, self._overdue(person, reading))
         except Unavailable:
             # Nothing was told. The next turn must look at the same followings again.
-            for following in fresh:
-                self._registry.refresh(following)
+            self._put_off(fresh)
             raise
         person.number, person.epoch = number, reading.epoch
 
@@ -181,7 +188,7 @@ class Hub:
         If the database goes away in the middle, those that were served know it by their `seq`.
         """
         snapshot = self._snapshot(person, due) if due else None
-        wanted = {each.key: each for each in credentials}
+        wanted: dict[FollowerKey, Credential] = {}
         groups: dict[FollowerKey, dict[tuple[Subscription, int], list[Following]]] = defaultdict(dict)
         for following in due:
             key = following.follower.key
@@ -191,16 +198,24 @@ class Hub:
                 wanted[key] = credential
                 alike = groups[key].setdefault((following.subscription, following.seq), [])
                 alike.append(following)
+        wanted |= {each.key: each for each in credentials if each.key not in wanted}
+        until_seconds, is_some = time.monotonic() + self._slice_seconds, False
         for key, credential in wanted.items():
             principal = self._judged(credential)
             if principal is None or snapshot is None:
                 continue
-            deliveries: list[Delivery] = []
             for (subscription, seq), followings in groups[key].items():
-                deliveries += self._deliveries(snapshot, principal, subscription, seq, followings)
-            if deliveries:
-                # The next credential may take a while to judge.
-                self._post(deliveries)
+                if is_some and time.monotonic() >= until_seconds:
+                    self._put_off(followings)
+                    continue
+                is_some = True
+                # The next page or credential may take a while.
+                self._post(self._deliveries(snapshot, principal, subscription, seq, followings))
+
+    def _put_off(self, followings: Sequence[Following]) -> None:
+        """Serve these in the next turn."""
+        for following in followings:
+            self._registry.refresh(following)
 
     def _snapshot(self, person: Person, due: Sequence[Following]) -> Snapshot | None:
         """Return everything since the follower that is furthest behind. Ends those that are too far behind."""
