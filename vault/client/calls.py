@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import quote, urlencode
 
 from vault.client.answers import RevisionNumber
-from vault.client.reading import not_ours, read_member, read_number, read_texts
+from vault.client.reading import not_ours, read_document, read_member, read_number, read_texts
 from vault.client.transport import Response
 from vault.errors import InvalidInput
 from vault.model.json_types import Json, JsonObject
@@ -35,24 +34,17 @@ class Options(TypedDict, total=False):
 
 def read_json(response: Response) -> Json:
     """Return the JSON of an answer. Raises `TransportError` if it is not JSON."""
-    try:
-        found: Json = json.loads(response.body)
-    except (ValueError, RecursionError) as error:
-        raise not_ours() from error
-    return found
+    return read_document(response.body)
 
 
 def read_warnings(response: Response) -> tuple[str, ...]:
     """Return the warnings in the header of an answer without JSON. Raises `TransportError` if they cannot be read."""
-    try:
-        return read_texts(json.loads(response.headers.get("x-strongroom-warnings", "[]")))
-    except (ValueError, RecursionError) as error:
-        raise not_ours() from error
+    return read_texts(read_document(response.headers.get("x-strongroom-warnings", "[]")))
 
 
 def segment(name: str) -> str:
     """Return `name` as one segment of an address. Raises `InvalidInput` for a name that no address can contain."""
-    if name in ("", ".", "..") or "/" in name:
+    if not fits_address(name):
         raise InvalidInput("This name cannot be part of an address.", path="name")
     try:
         return quote(name, safe="")

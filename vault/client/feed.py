@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from vault.client.events import EventReader
 from vault.client.reading import (
     not_ours,
+    read_document,
     read_list,
     read_member,
     read_number,
@@ -37,7 +37,7 @@ class FeedChange:
 
     `type` is `change`: look again; `gone`: the environment was deleted, or the credential has lost sight of it; or
     `reset`: the feed began anew, so changes may have been missed. The kinds of a change are `create`, `write`,
-    `rename`, `change`, `bases`, `delete`, `undelete`, `erase` and `expire`. The name of the globals is None. `affects`
+    `rename`, `change`, `bases`, `undelete` and `expire`. The name of the globals is None. `affects`
     has those environments of the subscription, as it names them, whose values may differ now; None is the globals.
     """
 
@@ -140,7 +140,7 @@ class StreamReader:
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages that are complete now. Raises `TransportError` if the stream is not a feed."""
-        found = [read_message(_parsed(event)) for event in self._events.feed(data)]
+        found = [read_message(read_document(event)) for event in self._events.feed(data)]
         return [message for message in found if message is not None]
 
 
@@ -160,7 +160,7 @@ class PageReader:
 
     def end(self, after: str) -> list[Message]:
         """Return the messages of the page that was asked for with `after`. Raises `TransportError` if it is none."""
-        page = _parsed(bytes(self._body))
+        page = read_document(bytes(self._body))
         cursor = read_cursor(page)
         if not after:
             return [Hello(cursor)]
@@ -171,11 +171,3 @@ class PageReader:
         # A page has one cursor, for its end. Resuming at an earlier change repeats some changes and misses none.
         resumable = [replace(change, cursor=after) for change in changes[:-1]]
         return [*resumable, *(replace(change, cursor=cursor) for change in changes[-1:]), Moved(cursor)]
-
-
-def _parsed(text: str | bytes) -> Json:
-    try:
-        found: Json = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise not_ours() from error
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -12,6 +13,15 @@ from vault.model.json_types import Json
 def not_ours() -> TransportError:
     """Return the error for an answer that a Strongroom server would not give."""
     return TransportError("The answer is not from a Strongroom server. Is the address right?")
+
+
+def read_document(text: str | bytes) -> Json:
+    """Return what a JSON text says."""
+    try:
+        found: Json = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise not_ours() from error
+    return found
 
 
 def read_object(data: Json) -> Mapping[str, Json]:

@@ -30,9 +30,7 @@ _WHAT_HAPPENED = {
     "rename": "has this name now",
     "change": "has other settings",
     "bases": "has other bases",
-    "delete": "was deleted",
     "undelete": "was undeleted",
-    "erase": "was erased",
     "expire": "changed: the deletion time of a revision has passed",
 }
 
