@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from vault.server.frames import MESSAGE_BYTES
+from vault.services.sync import feed
 from vault.services.sync.message import ChangeKind, MessageType
 from vault.settings import load
-from vault.sync import asking, backlog, endings, messages, poll, websocket
+from vault.sync import asking, backlog, endings, messages, websocket
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "live.md").read_text(encoding="utf-8")
@@ -74,9 +75,9 @@ def test_the_limits_are_those_of_the_code(tmp_path: Path) -> None:
     streams = told["WebSockets, event streams and long polls in each worker"]
     for setting in ("max_streams", "max_streams_per_person", "max_streams_per_credential"):
         assert f"`{setting.upper()}`: {getattr(defaults, setting):,}" in streams
-    assert told["references of a subscription"] == str(messages.REFERENCES_MOST)
+    assert told["references of a subscription"] == str(feed.REFERENCES_MOST)
     assert told["a message to a WebSocket, in all its fragments"].startswith(f"{MESSAGE_BYTES // 1024} KiB;")
     assert told["environments of which something waits for one client"].startswith(f"{backlog.BACKLOG_MOST};")
-    assert told["changes in the answer to one long poll"] == str(poll.PAGE_MOST)
+    assert told["changes in the answer to one long poll"] == str(feed.PAGE_MOST)
     assert told["seconds of one long poll"] == str(asking.WAIT_MOST_SECONDS)
     assert told["seconds until a page's ticket must have come"] == f"{websocket.TICKET_SECONDS:.0f}"

@@ -14,14 +14,12 @@ from vault.asgi import DRAIN, ClientGone, Message, Receive, Refusal, Scope, Send
 from vault.errors import Forbidden
 from vault.server.bridge import Lane
 from vault.server.callers import Slot
+from vault.server.frames import CloseCode
 from vault.server.reception import Call, Reception
 from vault.server.refusal import Answer
 from vault.server.stream_outlet import StreamOutlet
 
 _SWITCHING = 101
-_NORMAL = 1000
-_INTERNAL_ERROR = 1011
-_SERVICE_RESTART = 1012  # RFC 6455's registry of close codes
 
 
 class House(Protocol):
@@ -142,16 +140,16 @@ class SocketExchange:
 
     async def drain(self, seconds: float) -> None:
         """Ask the client to come back; another worker will accept it."""
-        await self._close(_SERVICE_RESTART, f"reconnect in {seconds:.0f} seconds")
+        await self._close(CloseCode.SERVICE_RESTART, f"reconnect in {seconds:.0f} seconds")
 
     async def finish(self, *, has_failed: bool = False) -> None:
         """Close the socket after the application has returned."""
-        await self._close(_INTERNAL_ERROR if has_failed else _NORMAL)
+        await self._close(CloseCode.INTERNAL_ERROR if has_failed else CloseCode.NORMAL)
 
     def close(self) -> None:
         """Does nothing: the socket's own protocol ends it."""
 
-    async def _close(self, code: int, reason: str = "") -> None:
+    async def _close(self, code: CloseCode, reason: str = "") -> None:
         if self.status == _SWITCHING:
             with contextlib.suppress(ClientGone):
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})

@@ -18,9 +18,9 @@ database ◄─ tail (a thread) ─► hub ─► listener of each client (event
 | pace.py      | how fast a client may send messages                                                |
 | poll.py      | long polls                                                                         |
 | registry.py  | all followings of this worker                                                      |
+| sending.py   | the task that sends to one client                                                  |
 | stream.py    | server-sent events                                                                 |
 | tail.py      | the thread that looks for changes                                                  |
-| telling.py   | the task that sends to one client                                                  |
 | websocket.py | WebSockets                                                                         |
 """
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 from vault.errors import InvalidInput
 from vault.model.budgets import QUERY_FIELDS_MOST
 from vault.model.digits import whole_number
-from vault.sync.messages import REFERENCES_MOST, Subscribe, subscription
+from vault.services.sync.feed import REFERENCES_MOST
+from vault.sync.messages import Subscribe, subscription
 
 WAIT_MOST_SECONDS = 60
 _FLAGS = {"true": True, "false": False}

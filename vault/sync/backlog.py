@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault.sync.messages import Frame
+from vault.sync.messages import Frame, put_newest
 
 BACKLOG_MOST = 256
 """The most environments that may wait for one client."""
@@ -24,11 +24,9 @@ class Backlog:
 
     def put(self, frame: Frame) -> bool:
         """Add a frame. Frames come in ascending order. Returns False if there is no room for it."""
-        older = self._waiting.pop(frame.environment_id, None)
-        if older is None and len(self._waiting) >= BACKLOG_MOST:
+        if len(self._waiting) >= BACKLOG_MOST and frame.environment_id not in self._waiting:
             return False
-        # A dict keeps the order of insertion, so the newer frame stands at the end.
-        self._waiting[frame.environment_id] = frame if older is None else frame.after(older)
+        put_newest(self._waiting, frame)
         return True
 
     def take(self) -> list[Frame]:

@@ -24,7 +24,7 @@ from vault.sync.messages import Subscribe
 
 _FIELDS = {name: name.lower().encode() for name in CREDENTIAL_HEADERS}
 _CALL = "changes.follow"
-_UNAUTHORIZED, _SERVER_ERROR = 401, 500
+_SERVER_ERROR = 500
 
 
 class Admitted(NamedTuple):
@@ -123,6 +123,5 @@ def refusal_of(error: StrongroomError) -> Refusal:
         error.message,
         cause=error.code,
         retry_after_seconds=error.retry_after_seconds,
-        headers=((b"www-authenticate", b"Bearer"),) if status == _UNAUTHORIZED else (),
         path=error.path,
     )

@@ -15,6 +15,7 @@ from vault.errors import BadJson, InvalidInput
 from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.model.json_types import Json, JsonObject
 from vault.model.strict_json import parse_json
+from vault.services.sync.feed import REFERENCES_MOST
 from vault.services.sync.message import Message, MessageType
 from vault.sync.endings import Ending
 
@@ -23,10 +24,7 @@ PING_SECONDS = 25
 RETRY_MILLISECONDS = 3000
 """How long a browser waits before it connects an event stream again."""
 
-REFERENCES_MOST = 100
 _ITEMS_MOST = REFERENCES_MOST + 16
-_REASON_MOST_BYTES = 123
-"""RFC 6455, section 5.5.1: 125 bytes with the code."""
 
 COMMENT = b":\n\n"
 """A line of an event stream that carries nothing, so that no proxy takes the connection for dead."""
@@ -77,9 +75,15 @@ def newest_only(frames: Iterable[Frame]) -> list[Frame]:
     """Return the newest frame of each environment, in ascending order."""
     newest: dict[str, Frame] = {}
     for frame in frames:
-        older = newest.pop(frame.environment_id, None)
-        newest[frame.environment_id] = frame if older is None else frame.after(older)
+        put_newest(newest, frame)
     return list(newest.values())
+
+
+def put_newest(frames: dict[str, Frame], frame: Frame) -> None:
+    """Add a frame behind all others, by its environment. It replaces the older one of the environment."""
+    older = frames.pop(frame.environment_id, None)
+    # A dict keeps the order of insertion, so the newer frame stands at the end.
+    frames[frame.environment_id] = frame if older is None else frame.after(older)
 
 
 class Notice:
@@ -108,11 +112,6 @@ def end_event(ending: Ending) -> bytes:
 def retry_event(milliseconds: int) -> bytes:
     """Return the line that tells a browser how long to wait before it connects again."""
     return b"retry: %d\n\n" % milliseconds
-
-
-def close_reason(sentence: str) -> str:
-    """Return a sentence that fits into the close frame of a WebSocket."""
-    return sentence.encode()[:_REASON_MOST_BYTES].decode(errors="ignore")
 
 
 def page_body(cursor: str, changes: list[JsonObject], *, more: bool) -> bytes:

@@ -18,8 +18,6 @@ from vault.sync.listener import Ended
 from vault.sync.messages import Frame, frame_of, newest_only, page_body
 
 KIND = "poll"
-PAGE_MOST = 500
-"""Changes in one answer."""
 
 _HEADERS: Headers = [(b"content-type", b"application/json")]
 
@@ -62,7 +60,7 @@ def _look(opened: OpenCall, asked: Asked) -> _Found:
     snapshot = feed.snapshot(subscription.user_id, subscription.seq)
     # Judge again after the snapshot, as the hub does: a change after the end of the credential is not told.
     principal = opened.calls.entrance.judged(opened.call, admitted.follower)
-    page = feed.page(snapshot, principal, subscription, subscription.seq, PAGE_MOST)
+    page = feed.page(snapshot, principal, subscription, subscription.seq)
     # The cursor of each frame is not sent.
     frames = newest_only(frame_of(message, "") for message in page.messages)
     return _Found(admitted.follower, subscription, page.seq, frames, page.more, page.at_us)
@@ -79,8 +77,6 @@ async def _wait(opened: OpenCall, found: _Found, seconds: int, receive: Receive)
             listener.end(ANSWERED)
             return frames, seq
     except Ended as ended:
-        if ended.ending.code == RESTARTING.code:
-            return [], listener.seq
-        if ended.ending is CLIENT_GONE:
+        if ended.ending.code in (RESTARTING.code, CLIENT_GONE.code):
             return [], listener.seq
         raise refusal_of(ended.ending.error()) from None

@@ -20,7 +20,7 @@ from vault.sync.messages import (
     hello,
     retry_event,
 )
-from vault.sync.telling import Teller
+from vault.sync.sending import Sender
 
 KIND = "stream"
 
@@ -80,7 +80,7 @@ async def serve_stream(
         async with opened.open(lambda: watch_http(receive, opened.listener)):
             await stream.open(hello(opened.first_cursor(asked.wish, subscription)))
             try:
-                await Teller(opened.listener, stream, opened.cursor).run()
+                await Sender(opened.listener, stream, opened.cursor).run()
             except Ended as ended:
                 if ended.ending is not CLIENT_GONE:
                     await stream.close(ended.ending)

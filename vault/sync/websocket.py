@@ -28,9 +28,9 @@ from vault.sync.endings import (
 )
 from vault.sync.entrance import Admitted, has_header_credential, refusal_of
 from vault.sync.listener import Ended
-from vault.sync.messages import Frame, Notice, Subscribe, Ticket, close_reason, fresh_cursor, hello, parsed
+from vault.sync.messages import Frame, Notice, Subscribe, Ticket, fresh_cursor, hello, parsed
 from vault.sync.pace import Pace
-from vault.sync.telling import Teller
+from vault.sync.sending import Sender
 
 KIND = "websocket"
 TICKET_SECONDS = 5.0
@@ -54,8 +54,7 @@ class _Socket:
         """Does nothing."""
 
     async def close(self, ending: Ending) -> None:
-        reason = close_reason(ending.sentence)
-        await self._send({"type": "websocket.close", "code": ending.close_code, "reason": reason})
+        await self._send({"type": "websocket.close", "code": ending.close_code, "reason": ending.sentence})
 
 
 class WebSocketCall:
@@ -134,7 +133,7 @@ class WebSocketCall:
             raise Ended(_ending_for(error)) from None
         async with opened.open(lambda: self._listen(admitted)):
             await self._socket.say(hello(cursor))
-            await Teller(self._listener, self._socket, opened.cursor).run()
+            await Sender(self._listener, self._socket, opened.cursor).run()
 
     async def _listen(self, admitted: Admitted) -> None:
         """Take the client's messages, one after the other. For the second task."""

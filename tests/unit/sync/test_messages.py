@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vault.errors import InvalidInput
 from vault.model.environment import GLOBALS
+from vault.server.frames import close_frame
 from vault.services.sync.message import ChangeKind, Message, MessageType
 from vault.sync import endings
 from vault.sync.messages import (
     Subscribe,
     Ticket,
-    close_reason,
     end_event,
     frame_of,
     fresh_cursor,
@@ -84,18 +82,11 @@ def test_an_answer_to_a_poll_has_one_cursor_and_the_newest_of_each_environment()
     }
 
 
-@given(st.text(max_size=200))
-def test_a_close_reason_fits_into_its_frame(sentence: str) -> None:
-    reason = close_reason(sentence)
-    assert len(reason.encode()) <= 123
-    assert sentence.startswith(reason)
-
-
 def test_every_ending_fits_into_a_close_frame_and_has_its_own_codes() -> None:
     found = [each for each in vars(endings).values() if isinstance(each, endings.Ending)]
     assert len(found) > 10
     for ending in found:
-        assert close_reason(ending.sentence) == ending.sentence
+        assert close_frame(ending.close_code, ending.sentence).endswith(ending.sentence.encode())
     assert len({ending.code for ending in found}) == len({ending.close_code for ending in found}) == len(found)
 
 

@@ -35,11 +35,6 @@ class Follower:
         admitted = self.admitted
         return admitted.kind, admitted.id, admitted.presented_digests, admitted.address
 
-    @property
-    def user_id(self) -> str:
-        """The id of the person whose changes are followed."""
-        return self.admitted.user_id
-
 
 class Judge:
     """Judges followers."""

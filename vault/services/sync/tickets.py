@@ -20,6 +20,8 @@ LIFE_SECONDS = 30
 WAITING_MOST = 20
 """How many tickets of a person can wait to be used. A newer one pushes out the oldest."""
 
+_PURPOSE = "sync ticket"
+
 
 class Tickets:
     """The tickets of all people."""
@@ -59,6 +61,3 @@ class Tickets:
         session = unit.sessions.by_id(session_id) if unit.tickets.take(digests, now) else None
         if session is None or session.revoked_us is not None or session.expires_us <= now:
             raise NotAuthenticated()
-
-
-_PURPOSE = "sync ticket"

@@ -1,4 +1,4 @@
-"""Tells one client what its listener gets, until the stream ends."""
+"""Sends to one client what its listener gets, until the stream ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CURSOR_SECONDS = 600.0
 """The fixed rhythm of `cursor` messages. They come whether or not anything has happened, so they tell nothing."""
 
 
-class Outlet(Protocol):
+class Channel(Protocol):
     """How messages get to the client: a WebSocket or an event stream."""
 
     kind: str
@@ -29,15 +29,15 @@ class Outlet(Protocol):
         """Show that the stream lives."""
 
 
-class Teller:
+class Sender:
     """The task that sends to one client. Only this task sends, so messages keep their order."""
 
-    def __init__(self, listener: Listener, outlet: Outlet, cursor: Callable[[int], str]) -> None:
+    def __init__(self, listener: Listener, channel: Channel, cursor: Callable[[int], str]) -> None:
         """`cursor` seals the number of a change."""
         self._listener = listener
-        self._outlet = outlet
+        self._channel = channel
         self._cursor = cursor
-        self._told = metrics().feed_told.labels(outlet.kind)
+        self._told = metrics().feed_told.labels(channel.kind)
 
     async def run(self) -> NoReturn:
         """Send until the stream ends. Raises `Ended`, and `ClientGone`."""
@@ -46,12 +46,12 @@ class Teller:
         cursor_seconds = heard_seconds + CURSOR_SECONDS
         source = listener.source
         while True:
-            due_seconds = min(heard_seconds + self._outlet.quiet_seconds, cursor_seconds)
+            due_seconds = min(heard_seconds + self._channel.quiet_seconds, cursor_seconds)
             frames = await listener.frames(due_seconds - loop.time(), source)
             if listener.source is not source:
                 source = listener.source
                 if listener.notice is not None:
-                    await self._outlet.say(listener.notice)
+                    await self._channel.say(listener.notice)
             elif frames:
                 await self._send(frames, source)
             elif loop.time() >= cursor_seconds:
@@ -59,9 +59,9 @@ class Teller:
                 if not listener.is_complete:
                     # In the middle of a replay the client has a cursor, and this one would not age as it must.
                     continue
-                await self._outlet.say(fresh_cursor(self._cursor(listener.seq)))
+                await self._channel.say(fresh_cursor(self._cursor(listener.seq)))
             else:
-                await self._outlet.keep_alive()
+                await self._channel.keep_alive()
             heard_seconds = loop.time()
 
     async def _send(self, frames: list[Frame], source: object) -> None:
@@ -70,5 +70,5 @@ class Teller:
             if self._listener.source is not source:
                 # The client has subscribed to something else. The rest belongs to the old subscription.
                 return
-            await self._outlet.say(frame)
+            await self._channel.say(frame)
             self._told.inc()

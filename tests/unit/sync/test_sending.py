@@ -9,15 +9,15 @@ from collections.abc import Coroutine
 import pytest
 
 from tests.support.patience import HANG_SECONDS
-from vault.sync import telling
+from vault.sync import sending
 from vault.sync.endings import CREDENTIAL_ENDED
 from vault.sync.listener import Ended, Listener
 from vault.sync.messages import Frame, Notice, fresh_cursor
-from vault.sync.telling import Teller
+from vault.sync.sending import Sender
 
 
 class Wire:
-    """An outlet that notes what is said. `at` is called after each message."""
+    """A channel that notes what is said. `at` is called after each message."""
 
     kind = "stream"
 
@@ -51,8 +51,8 @@ async def until(wire: Wire, count: int) -> None:
 
 
 async def told(listener: Listener, wire: Wire, count: int) -> None:
-    """Run a teller until it has said `count` messages, then end the stream."""
-    task = asyncio.create_task(Teller(listener, wire, lambda seq: f"S{seq}").run())
+    """Run a sender until it has said `count` messages, then end the stream."""
+    task = asyncio.create_task(Sender(listener, wire, lambda seq: f"S{seq}").run())
     await until(wire, count)
     listener.end(CREDENTIAL_ENDED)
     with pytest.raises(Ended):
@@ -87,7 +87,7 @@ def test_nothing_is_sent_after_the_end_even_of_what_was_taken_already() -> None:
         listener.listen_to(source, 0, lambda: None)
         listener.deliver(source, [frame(1), frame(2), frame(3)], 3, more=False)
         with pytest.raises(Ended):
-            await asyncio.wait_for(Teller(listener, wire, str).run(), HANG_SECONDS)
+            await asyncio.wait_for(Sender(listener, wire, str).run(), HANG_SECONDS)
         assert wire.said == [frame(1).text]
 
     asyncio.run(test())
@@ -112,7 +112,7 @@ def test_the_rest_of_an_older_subscription_is_not_sent() -> None:
 
 def test_a_quiet_stream_shows_that_it_lives_and_its_cursor_stays_young(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr(telling, "CURSOR_SECONDS", 0.05)
+        monkeypatch.setattr(sending, "CURSOR_SECONDS", 0.05)
         listener, wire, source = Listener(), Wire(quiet_seconds=0.02), object()
         listener.listen_to(source, 0, lambda: None)
         listener.deliver(source, [], 7, more=False)
@@ -124,7 +124,7 @@ def test_a_quiet_stream_shows_that_it_lives_and_its_cursor_stays_young(monkeypat
 
 def test_there_is_no_young_cursor_in_the_middle_of_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr(telling, "CURSOR_SECONDS", 0.02)
+        monkeypatch.setattr(sending, "CURSOR_SECONDS", 0.02)
         listener, wire, source = Listener(), Wire(quiet_seconds=0.03), object()
         listener.listen_to(source, 0, lambda: None)
         listener.deliver(source, [frame(1)], 1, more=True)
