@@ -127,10 +127,17 @@ class WebSocketCall:
         """Say hello, and tell what the client subscribes to. Raises `Ended`."""
         opened, feed = self._opened, self._opened.calls.services.sync.feed
         user_id = admitted.principal.user_id
+
+        def begin() -> tuple[Subscription, str]:
+            epoch, newest = feed.now(user_id)
+            return Subscription(user_id, (), epoch, newest), feed.cursor(user_id, epoch, newest)
+
         try:
-            cursor = await opened.call.run(lambda: feed.cursor(user_id, *feed.now(user_id)))
+            nothing, cursor = await opened.call.run(begin)
         except (Refusal, StrongroomError) as error:
             raise Ended(_ending_for(error)) from None
+        # A client that subscribes to nothing is judged too, or it would keep its seat after its credential has ended.
+        opened.follow(admitted.follower, nothing)
         async with opened.open(lambda: self._listen(admitted)):
             await self._socket.say(hello(cursor))
             await Sender(self._listener, self._socket, opened.cursor).run()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.server.socket_client import BINARY, CLOSE, TEXT
 from tests.integration.sync.conftest import House
-from tests.support.vaults import log_in, patch
+from tests.support.vaults import as_token, log_in, patch, write
 
 
 @pytest.fixture
@@ -185,3 +185,16 @@ def test_plain_http_on_the_address_of_the_sockets_says_what_it_speaks(house: Hou
         assert "WebSocket" in json.loads(answer.read())["detail"]
     finally:
         connection.close()
+
+
+def test_a_socket_that_subscribes_to_nothing_is_told_nothing_and_ends_with_its_credential(house: House) -> None:
+    """Otherwise it would keep its seat, and somebody with a stolen token could keep all of the owner's seats."""
+    ada = house.person()
+    house.environment(ada)
+    secret = house.token(ada, "prod")
+    sockets = [house.socket(secret) for _ in range(3)]
+    assert [each.told()["type"] for each in sockets] == ["hello"] * 3
+    patch(house.vault, ada, "prod", A="2")
+    token = as_token(house.vault, secret)
+    write(house.vault, lambda unit: house.vault.tokens.tokens.revoke(unit, ada, token.id))
+    assert [each.next().code for each in sockets] == [4401] * 3
