@@ -26,6 +26,7 @@ from vault.asgi import Refusal
 from vault.model.credential_headers import CREDENTIAL_HEADERS, session_cookie
 from vault.model.folding import fold_address
 from vault.model.networks import parse_address
+from vault.model.rate_limit import RateLimit
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import busy, too_many
 
@@ -107,15 +108,14 @@ class Group:
 class Caller:
     """One caller: its calls in progress, and the memory held for it."""
 
-    __slots__ = ("budget", "calls_left", "counted_seconds", "group", "in_flight", "key")
+    __slots__ = ("budget", "group", "in_flight", "key", "rate_limit")
 
     def __init__(self, key: str, group: Group, budget: MemoryBudget, limits: Limits, now_seconds: float) -> None:
         self.key = key
         self.group = group
         self.in_flight = 0
         self.budget = budget
-        self.calls_left = limits.per_second * _BURST_SECONDS
-        self.counted_seconds = now_seconds
+        self.rate_limit = RateLimit(limits.per_second, limits.per_second * _BURST_SECONDS, now_seconds)
 
     @property
     def is_idle(self) -> bool:
@@ -158,21 +158,15 @@ class Callers:
 
     def admit(self, caller: Caller) -> None:
         """Count one more call. Raises `Refusal` when the caller, its group or the lane has too many."""
-        limits, group = self.limits, caller.group
+        group = caller.group
         if group is not self._probes and self._persons.in_flight + self._strangers.in_flight >= self._most_for(caller):
             raise busy(f"{self.name}_full")
         if caller.in_flight >= group.per_caller:
             raise too_many("caller_in_flight")
         if group.is_full_for(caller):
             raise busy(f"{group.name}_full")
-        now = self._clock()
-        earned = (now - caller.counted_seconds) * limits.per_second
-        left = min(caller.calls_left + earned, limits.per_second * _BURST_SECONDS)
-        caller.counted_seconds = now
-        caller.calls_left = left
-        if left < 1.0:
+        if not caller.rate_limit.allows(self._clock()):
             raise too_many("caller_rate")
-        caller.calls_left = left - 1.0
         caller.in_flight += 1
         group.in_flight += 1
 

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Protocol, TypeVarTuple
 
 from vault.asgi import ASGIApp, ClientGone, Headers, Message, Scope
+from vault.model.rate_limit import RateLimit
 from vault.server.frames import CloseCode, Frame, FrameError, Frames, Opcode, close_code, close_frame, frame
 from vault.server.handshake import accept_key
 
@@ -71,8 +72,8 @@ class Socket:
     """One WebSocket, from its handshake to its end."""
 
     __slots__ = (
-        "_counted_seconds", "_disconnect", "_ended", "_frames", "_frames_left", "_key", "_line", "_loop", "_messages",
-        "_refusal", "_state", "_timer", "_waiter",
+        "_disconnect", "_ended", "_frames", "_key", "_line", "_loop", "_messages",
+        "_rate_limit", "_refusal", "_state", "_timer", "_waiter",
     )  # fmt: skip
 
     def __init__(self, line: Line, key: bytes, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,8 +82,7 @@ class Socket:
         self._loop = loop
         self._state = _State.OPENING
         self._frames = Frames()
-        self._frames_left = float(_FRAMES_AT_ONCE)
-        self._counted_seconds = loop.time()
+        self._rate_limit = RateLimit(_FRAMES_PER_SECOND, _FRAMES_AT_ONCE, loop.time())
         # At most a few, so a list is smaller than a deque.
         self._messages: list[Message] = [{"type": "websocket.connect"}]
         self._disconnect: Message | None = None
@@ -191,11 +191,7 @@ class Socket:
         return self._state is _State.CLOSING
 
     def _count(self) -> None:
-        now = self._loop.time()
-        earned = (now - self._counted_seconds) * _FRAMES_PER_SECOND
-        self._counted_seconds = now
-        self._frames_left = min(self._frames_left + earned, float(_FRAMES_AT_ONCE)) - 1.0
-        if self._frames_left < 0.0 and self._state is _State.OPEN:
+        if not self._rate_limit.allows(self._loop.time()) and self._state is _State.OPEN:
             raise FrameError(CloseCode.POLICY_VIOLATION, "too many frames")
 
     def _handle(self, arrived: Frame) -> None:

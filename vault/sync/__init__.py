@@ -15,7 +15,6 @@ database ◄─ tail (a thread) ─► hub ─► listener of each client (event
 | limits.py    | how many streams there may be                                                      |
 | listener.py  | the end of one stream in the event loop                                            |
 | messages.py  | the messages, as JSON                                                              |
-| pace.py      | how fast a client may send messages                                                |
 | poll.py      | long polls                                                                         |
 | registry.py  | all followings of this worker                                                      |
 | sending.py   | the task that sends to one client                                                  |

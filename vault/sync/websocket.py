@@ -12,6 +12,7 @@ import math
 from vault.asgi import Message, Receive, Refusal, Send
 from vault.auth import METHODS, WEB_STREAM_METHODS
 from vault.errors import Forbidden, InvalidInput, NotAuthenticated, StrongroomError
+from vault.model.rate_limit import RateLimit
 from vault.services.sync.feed import Subscription
 from vault.sync.calls import OpenCall
 from vault.sync.endings import (
@@ -29,12 +30,11 @@ from vault.sync.endings import (
 from vault.sync.entrance import Admitted, has_header_credential, refusal_of
 from vault.sync.listener import Ended
 from vault.sync.messages import Frame, Notice, Subscribe, Ticket, fresh_cursor, hello, parsed
-from vault.sync.pace import Pace
 from vault.sync.sending import Sender
 
 KIND = "websocket"
 TICKET_SECONDS = 5.0
-MESSAGES_PER_SECOND = 10
+MESSAGES_PER_SECOND = 10.0
 
 
 class _Socket:
@@ -145,11 +145,11 @@ class WebSocketCall:
     async def _listen(self, admitted: Admitted) -> None:
         """Take the client's messages, one after the other. For the second task."""
         loop = asyncio.get_running_loop()
-        pace = Pace(MESSAGES_PER_SECOND, loop.time())
+        limit = RateLimit(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND, loop.time())
         while self._listener.ending is None:
             try:
                 text = _text_of(await self._receive())
-                if not pace.allows(loop.time()):
+                if not limit.allows(loop.time()):
                     raise Ended(MISUSE)
                 said = parsed(text)
                 if not isinstance(said, Subscribe):
