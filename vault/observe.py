@@ -255,7 +255,7 @@ class Metrics:
             ("kind", "code"), registry=self.registry,
         )  # fmt: skip
         self.feed_turns = Histogram(
-            "strongroom_feed_turn_seconds", "Seconds of one look for changes, with the telling of them.",
+            "strongroom_feed_turn_seconds", "Seconds to look for changes once and to send them.",
             registry=self.registry, buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
         )  # fmt: skip
         self.feed_failures = Counter(

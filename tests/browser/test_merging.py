@@ -94,7 +94,7 @@ def test_the_same_row_asks_and_saves_nothing_before_the_answer(tab: Tab, place: 
     expect(edited(tab).get_by_label("Value")).to_have_value("mine")
     tab.inspect("question")
     button(tab, "Save").click()
-    expect(say(tab)).to_have_text("Nothing was saved: choose first what to keep in A.")
+    expect(say(tab)).to_have_text("Nothing was saved: first choose what to keep in A.")
     expect(question(tab, "A").get_by_role("button", name="Keep mine")).to_be_focused()
     assert len(sent) == 1
     assert stored(place, ada)["A"] == "theirs"

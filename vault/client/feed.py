@@ -36,7 +36,7 @@ class FeedChange:
     """One message of the feed.
 
     `type` is `change`: look again; `gone`: the environment was deleted, or the credential has lost sight of it; or
-    `reset`: the feed began anew, so changes may have been missed. The kinds of a change are `create`, `write`,
+    `reset`: the feed started again, so changes may have been missed. The kinds of a change are `create`, `write`,
     `rename`, `change`, `bases`, `undelete` and `expire`. The name of the globals is None. `affects`
     has those environments of the subscription, as it names them, whose values may differ now; None is the globals.
     """
@@ -156,7 +156,9 @@ class PageReader:
         """Keep a part of the page. Raises `TransportError` if it gets too long."""
         self._body += data
         if len(self._body) > PAGE_MAX_BYTES:
-            raise TransportError(f"A page of the feed has more than {PAGE_MAX_BYTES} bytes. A server's never has.")
+            raise TransportError(
+                f"A page of the feed has more than {PAGE_MAX_BYTES} bytes. A Strongroom server never sends that."
+            )
 
     def end(self, after: str) -> list[Message]:
         """Return the messages of the page that was asked for with `after`. Raises `TransportError` if it is none."""
@@ -167,7 +169,7 @@ class PageReader:
         found = [read_message(item) for item in read_list(read_member(page, "changes"))]
         changes = [message for message in found if isinstance(message, FeedChange)]
         if changes and cursor == after:
-            raise TransportError("The server's feed does not move on.")
+            raise TransportError("The server's feed returned changes without a new cursor.")
         # A page has one cursor, for its end. Resuming at an earlier change repeats some changes and misses none.
         resumable = [replace(change, cursor=after) for change in changes[:-1]]
         return [*resumable, *(replace(change, cursor=cursor) for change in changes[-1:]), Moved(cursor)]

@@ -200,7 +200,7 @@ class Follower:
             return self._take(attempt, attempt.reader.feed(data) or [])
         if time.monotonic() >= attempt.ends:
             self._course.note_silence()
-            raise TransportError("The feed of changes is silent. Does a proxy on the way keep answers back?")
+            raise TransportError("The feed of changes sends nothing. A proxy on the way may be buffering it.")
         return []
 
     def _take_end(self, attempt: _Attempt) -> list[FeedChange]:

@@ -31,7 +31,9 @@ def follow(ask: Callable[[Mapping[str, str]], Json], query: Mapping[str, str]) -
             raise TransportError("The server's list leads back to an earlier page, so it has no end.")
         seen.add(cursor)
         asked["cursor"] = cursor
-    raise TransportError(f"The server's list has more than {PAGES_MAX} pages. A Strongroom server's never has.")
+    raise TransportError(
+        f"The server's list has more than {PAGES_MAX} pages. A Strongroom server never sends that many."
+    )
 
 
 def take(pages: Iterator[Sequence[Json]], at_most: int | None) -> list[Json]:

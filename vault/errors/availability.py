@@ -17,7 +17,7 @@ class TooManyRequests(StrongroomError):
 
 
 class TooManyStreams(TooManyRequests):
-    """The caller, or this worker, follows as much as it may already."""
+    """The caller, or this worker, has as many open streams as it may have."""
 
     code = "too_many_streams"
     sentence = "There are too many streams already. Close one, or try again later."

@@ -63,7 +63,7 @@ SENTENCES = {
     REDIS_AWAY: "Redis does not answer. Sessions are read from the database.",
     KEYS_AWAY: "The master key's provider does not answer. Cached keys are used until they expire.",
     FORWARD: "Audit events are not forwarded. The log says why. No event is lost.",
-    FEED: "Changes are not told to those who follow them. They get all of them when they connect again.",
+    FEED: "Clients that follow changes get none at the moment. They get all of them when they connect again.",
 }
 """Every reason, as a sentence that reveals nothing to strangers."""
 

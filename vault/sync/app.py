@@ -127,5 +127,5 @@ def _asked(scope: Scope, call: LiveCall) -> Asked:
 def _upgrade_required(scope: Scope) -> Refusal:
     # HTTP/2 has no Upgrade header (RFC 9113, section 8.2.2).
     headers = ((b"upgrade", b"websocket"),) if scope["http_version"] == "1.1" else ()
-    detail = "This address speaks WebSocket, over HTTP/1.1. Use /api/v1/changes for an event stream or a long poll."
+    detail = "This address is for WebSockets over HTTP/1.1. Use /api/v1/changes for an event stream or a long poll."
     return Refusal(426, InvalidInput.code, detail, cause="upgrade", headers=headers)

@@ -37,7 +37,7 @@ def asked(query: bytes, last_event_id: bytes) -> Asked:
             max_num_fields=REFERENCES_MOST + QUERY_FIELDS_MOST,
         )
     except ValueError:
-        raise InvalidInput("The query must be percent-encoded UTF-8, and not longer than needed.") from None
+        raise InvalidInput("The query must be percent-encoded UTF-8, and must not have too many fields.") from None
     environments = [value for name, value in pairs if name == "environment"]
     once: dict[str, str] = {}
     for name, value in pairs:

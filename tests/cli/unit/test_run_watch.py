@@ -91,7 +91,7 @@ def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(home: Path) ->
         run.tell({"A": "2"})
         run.until("start 2")
         assert [line.split()[0] for line in run.diary] == ["start", "asked", "start"]
-        assert "It did not end within 0.3 s. It is killed." in run.said
+        assert "The program did not end within 0.3 s, so it is killed." in run.said
 
 
 def test_what_the_program_has_started_ends_too(home: Path) -> None:
@@ -231,7 +231,7 @@ def test_new_values_that_no_program_takes_leave_the_old_ones(home: Path) -> None
         run.until("start 1")
         run.tell({"A": "canary" * 50_000})
         assert eventually(lambda: run.starts() == ["1", "1"]), run.said
-        assert "Too large: A (300,003 bytes). It is started again with the values that it had." in run.said
+        assert "Too large: A (300,003 bytes). The program is started again with the values that it had." in run.said
         run.tell({"A": "canary\0"})
         run.until_said("The new values are not used. The value of A contains a NUL character")
         assert "canary" not in run.said

@@ -60,7 +60,7 @@ def test_each_change_is_a_line(watch: Watch, feed: FakeFeed) -> None:
         "prod changed, revision 12",
         "common changed, revision 4 (affects prod)",
         "the globals changed, revision 7 (affects prod)",
-        "prod has this name now",
+        "prod is the new name of an environment",
         "prod changed",
         r"pr\x1bod changed, revision 2",
         "prod is gone: it was deleted or renamed, or you have no right to it any more",
@@ -91,15 +91,15 @@ def test_an_interruption_and_its_end_are_said_once(watch: Watch) -> None:
     down = [Unreachable("No way."), Unreachable("Still none."), Unreachable("And none.")]
     result = watch("-e", "prod", scripts=[[hello(), 40.0, ConnectionLost("cut")], *down, [hello(), stop]])
     assert result.stderr.splitlines()[:-2] == [
-        "The feed is interrupted, and tried again: No way.",
-        "The feed is back.",
+        "The connection is interrupted. Trying again: No way.",
+        "The connection is back.",
     ]
 
 
 def test_changes_that_may_have_been_missed_are_said(watch: Watch) -> None:
     cut: list[Step] = [hello(), 40.0, ConnectionLost("cut")]
     result = watch("-e", "prod", scripts=[cut, problem(410, "cursor_expired"), [hello("c9"), stop]])
-    assert "The feed began anew: changes may have been missed." in result.stderr
+    assert "The feed started again: changes may have been missed." in result.stderr
 
 
 @pytest.mark.parametrize(

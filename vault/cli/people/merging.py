@@ -83,7 +83,7 @@ def merged_environment(
         if "=" in name:
             warns([f"{name} is left out: a name in an environment must not contain '='."])
         elif keep_token and name in _GUIDES:
-            warns([f"{name} is left out, because it could lead the token of --keep-token to another server."])
+            warns([f"{name} is left out, because it could send the token of --keep-token to another server."])
         elif (danger := danger_of(name)) and name not in allowed:
             warns(
                 [

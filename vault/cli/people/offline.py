@@ -303,7 +303,7 @@ def _take(descriptor: int, path: Path) -> None:
             raise CliError(f"The file {path} cannot be locked: {error.strerror}.") from error
         else:
             return
-    raise CliError(f"Another call of strongroom keeps the file {path} locked.")
+    raise CliError(f"Another strongroom command keeps the file {path} locked. Try again when it has ended.")
 
 
 def _time(us: int) -> str:

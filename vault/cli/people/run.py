@@ -67,7 +67,7 @@ def _as_offline_time(context: click.Context, parameter: click.Parameter, text: s
     "--offline-for",
     metavar="TIME",
     callback=_as_offline_time,
-    help="Keep the values sealed on this machine, and use them for so long while the vault cannot be reached.",
+    help="Keep the values sealed on this machine, and use them for up to TIME if the vault cannot be reached.",
 )
 @click.argument("command", metavar="-- COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @connection_options

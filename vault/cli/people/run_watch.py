@@ -58,13 +58,13 @@ def watch_options(function: Callable[P, R]) -> Callable[P, R]:
             "--debounce",
             type=_SECONDS,
             metavar="SECONDS",
-            help=f"With --watch: wait until nothing changes for so long.  [default: {DEBOUNCE_SECONDS:g}]",
+            help=f"With --watch: wait until nothing has changed for this long.  [default: {DEBOUNCE_SECONDS:g}]",
         ),
         click.option(
             "--grace",
             type=_SECONDS,
             metavar="SECONDS",
-            help=f"With --watch: from SIGTERM to SIGKILL, for a restart.  [default: {GRACE_SECONDS:g}]",
+            help=f"With --watch: the time from SIGTERM to SIGKILL at a restart.  [default: {GRACE_SECONDS:g}]",
         ),
         click.option(
             "--restart-jitter",

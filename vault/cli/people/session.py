@@ -77,7 +77,7 @@ def login(cli: Cli, username: str | None, password: str | None, code: str | None
 @connection_options
 @pass_cli
 def logout(cli: Cli, ends_all: bool, end_tokens: bool) -> None:
-    """End the session there, and forget its token here, with the values that 'run --offline-for' kept.
+    """End the session on the server. Delete its token and the values of 'run --offline-for' here.
 
     With --all it also says which tokens your sessions of the last day have made. With --tokens these end too.
     """

@@ -127,7 +127,7 @@ class Supervisor:
         try:
             self.begin(wanted)
         except NotStarted as error:
-            tell(f"strongroom: {error.message} It is started again with the values that it had.")
+            tell(f"strongroom: {error.message} The program is started again with the values that it had.")
             self.begin(former)
 
     def _is_over(self) -> bool:
@@ -260,7 +260,7 @@ class Supervisor:
                 self._begin_again()
         elif now >= self._kill_at and not self._is_killed:
             self._is_killed = True
-            tell(f"strongroom: It did not end within {self._plan.grace_seconds:g} s. It is killed.")
+            tell(f"strongroom: The program did not end within {self._plan.grace_seconds:g} s, so it is killed.")
             _send_group(self._program, signal.SIGKILL)
         elif self._status is not None and now >= self._kill_at + _GROUP_WAIT_SECONDS and not self._is_over():
             self._begin_again()

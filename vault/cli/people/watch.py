@@ -27,9 +27,9 @@ _GLOBALS = "the globals"
 _WHAT_HAPPENED = {
     "create": "was created",
     "write": "changed",
-    "rename": "has this name now",
-    "change": "has other settings",
-    "bases": "has other bases",
+    "rename": "is the new name of an environment",
+    "change": "has new settings",
+    "bases": "has new bases",
     "undelete": "was undeleted",
     "expire": "changed: the deletion time of a revision has passed",
 }
@@ -44,8 +44,8 @@ _WHAT_HAPPENED = {
 def watch(cli: Cli, environment: str | None, everything: bool, as_json: bool) -> None:
     """Print a line for each change of an environment, of its bases and of the globals, as it comes.
 
-    Values are never printed. Ctrl-C ends it. A connection that is lost is made again, and what happened meanwhile is
-    told then.
+    Values are never printed. Ctrl-C ends it. If the connection is lost, it is opened
+    again, and what happened in the meantime is printed then.
     """
     if everything and environment is not None:
         raise click.UsageError("-e and --all cannot be used together.")
@@ -54,13 +54,13 @@ def watch(cli: Cli, environment: str | None, everything: bool, as_json: bool) ->
         _end_with_reader(changes)
         for change in changes:
             if change.type == "reset":
-                say("The feed began anew: changes may have been missed.")
+                say("The feed started again: changes may have been missed.")
             else:
                 click.echo(_as_json(change) if as_json else shown(_as_line(change)))
 
 
 def _tell_interruption(error: StrongroomError | None) -> None:
-    say("The feed is back." if error is None else f"The feed is interrupted, and tried again: {error.message}")
+    say("The connection is back." if error is None else f"The connection is interrupted. Trying again: {error.message}")
 
 
 def _end_with_reader(changes: Changes) -> None:

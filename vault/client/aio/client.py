@@ -100,7 +100,7 @@ class AsyncClient:
         jitter_seconds: float = JITTER_SECONDS,
         on_interruption: OnInterruption | None = None,
     ) -> AsyncWatch:
-        """Return the `values` of now, then each different state: `async for values in client.watch("prod")`.
+        """Return the present `values`, then each different state: `async for values in client.watch("prod")`.
 
         Each change is read after a random part of `jitter_seconds`, so that many followers do not ask at the same
         moment. `on_interruption` is called in the reading task with the error when a second attempt in a row has
@@ -125,7 +125,7 @@ class AsyncClient:
         on_interruption: OnInterruption | None = None,
     ) -> AsyncChanges:
         """Return the changes of `environments`, by name or id, and of the `globals`, as they come. If neither is given,
-        of all that the caller may read.
+        return the changes of all that the caller may read.
 
         They come without values. `after` is the cursor of the last change that was seen; without it, the iteration
         begins now.

@@ -2,8 +2,8 @@
 
     epoch (16) ‖ timeline (4) ‖ change number (8) ‖ time (8), sealed under the system key for one person
 
-It is sealed because change numbers have gaps: they would tell a narrow token how much else goes on. All cursors have
-one length, and all causes of refusal look the same: the client reads the present state and begins anew.
+It is sealed because change numbers have gaps: they would show a token with few rights how much else happens. All
+cursors have one length, and all causes of refusal look the same: the client reads the present state and starts again.
 """
 
 from __future__ import annotations

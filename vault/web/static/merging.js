@@ -69,7 +69,7 @@ export class Merging {
   // Tell that nothing can be saved before the questions are answered, and lead to the first.
   demand() {
     const [first] = [...this.asked].sort((one, other) => one.tr.compareDocumentPosition(other.tr) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1);
-    this.page.say(`Nothing was saved: choose first what to keep in ${first.now.name}${this.asked.size > 1 ? " and the other marked rows" : ""}.`);
+    this.page.say(`Nothing was saved: first choose what to keep in ${first.now.name}${this.asked.size > 1 ? " and the other marked rows" : ""}.`);
     first.tr.hidden = false;
     first.asking.querySelector("button").focus();
   }
