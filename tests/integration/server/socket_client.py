@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 from tests.integration.server.conftest import Raw, Reply
 from tests.support.serving import RunningServer
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+
+_MASK = bytes.fromhex("37fa213d")
+"""The mask of the examples in RFC 6455. With a random one, tests that are named by their frames have new names each time."""
 
 
 class Arrived(NamedTuple):
@@ -32,7 +34,6 @@ def handshake(path: str = "/sync", *lines: str) -> bytes:
 
 def masked(opcode: int, payload: bytes, *, first: int = 0x80) -> bytes:
     """A client's frame. `first` has the bits besides the opcode: by default, that this is the last fragment."""
-    mask = os.urandom(4)
     size = len(payload)
     if size < 126:
         length = bytes((0x80 | size,))
@@ -40,8 +41,8 @@ def masked(opcode: int, payload: bytes, *, first: int = 0x80) -> bytes:
         length = bytes((0x80 | 126,)) + size.to_bytes(2)
     else:
         length = bytes((0x80 | 127,)) + size.to_bytes(8)
-    body = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-    return bytes((first | opcode,)) + length + mask + body
+    body = bytes(byte ^ _MASK[index % 4] for index, byte in enumerate(payload))
+    return bytes((first | opcode,)) + length + _MASK + body
 
 
 class SocketClient:
