@@ -10,7 +10,7 @@ from tests.support.serving import RunningServer
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
 _MASK = bytes.fromhex("37fa213d")
-"""The mask of the examples in RFC 6455. With a random one, tests that are named by their frames have new names each time."""
+"""The mask of the examples in RFC 6455. A random one would give tests that are named by their frames new names."""
 
 
 class Arrived(NamedTuple):
