@@ -115,6 +115,21 @@ def test_every_page_with_such_blocks_is_run() -> None:
     assert all(marks[page] == len(_blocks(page)) for page in RUN)
 
 
+@pytest.mark.parametrize("page", [page for page in RUN if page.startswith("docs/tutorial/")])
+def test_a_tutorial_sets_a_variable_before_another_one_refers_to_it(page: str) -> None:
+    text = "".join(block for _, block in _blocks(page))
+    names = set(re.findall(r"\{\{(\w+)\}\}", text))
+    assert names
+    for name in names:
+        assert 0 < text.find(f" {name}=-") < text.index(f"{{{{{name}}}}}"), name
+
+
+def test_the_tutorial_of_the_feed_leaves_nothing_in_the_globals() -> None:
+    text = "".join(block for _, block in _blocks("docs/tutorial/follow-configuration.md"))
+    made, removed = (re.findall(rf"strongroom {verb} --globals (\w+)", text) for verb in ("set", "unset"))
+    assert set(made) == set(removed) != set()
+
+
 def test_the_examples_answer_what_their_comments_say(environment: dict[str, str]) -> None:
     def strongroom(*words: str, given: str = "") -> str:
         done = subprocess.run(

@@ -242,12 +242,24 @@ def test_an_environment_that_is_deleted_elsewhere_is_told_and_its_return_too(
     environments = place.vault.environments.environments
     place.vault.storage.transaction(lambda unit: environments.delete(unit, ada.principal, id_))
     later(tab, streams, 2)
-    expect(say(tab)).to_contain_text("The environment was deleted elsewhere.")
+    expect(say(tab)).to_contain_text("The environment was deleted elsewhere. What you typed stays on this page")
     place.vault.storage.transaction(lambda unit: environments.undelete(unit, ada.principal, id_, None))
     later(tab, streams, 3)
     expect(say(tab)).to_have_text("The environment was restored.")
     button(tab, "Save").click()
     expect(say(tab)).to_have_text("Saved as revision 2.")
+
+
+def test_a_deletion_speaks_of_nothing_typed_to_somebody_who_typed_nothing(
+    tab: Tab, place: Place, ada: Person, prod: str
+) -> None:
+    tab.expects("responded with a status of 404 .*/news")
+    streams = answered(tab, stream(), stream(), silence)
+    tab.go(prod)
+    environments = place.vault.environments.environments
+    place.vault.storage.transaction(lambda unit: environments.delete(unit, ada.principal, prod.rpartition("/")[2]))
+    later(tab, streams, 2)
+    expect(say(tab)).to_have_text("The environment was deleted elsewhere. To go on, restore it in another tab.")
 
 
 def test_anothers_login_in_the_same_browser_brings_nothing_into_the_page(tab: Tab, place: Place, ada: Person) -> None:

@@ -123,14 +123,16 @@ def test_the_person_is_told_which_of_their_own_made_the_changes(ada: Visitor, va
     assert news(ada, place, 2)["by"] == ["you in Firefox on Linux"]
     other.post("/logout")
     assert news(ada, place, 2)["by"] == ["you"]
+    save(again(ada, vault, "strongroom-python/0.3.0"), place, ("A", {"value": "5b"}))
+    assert news(ada, place, 3)["by"] == ["you"]
     made = add_token(vault.services, principal_of(ada, vault), grant("read,update", path="prod"), name="deployer")
     by_token = as_token(vault.services, made.secret)
     edit = [RowEdit("B", {"value": "6"})]
     variables = vault.services.environments.variables
     write(vault.services, lambda unit: variables.edit(unit, by_token, "prod", edit, NO_PRECONDITION))
-    assert news(ada, place, 3)["by"] == ["token deployer"]
+    assert news(ada, place, 4)["by"] == ["token deployer"]
     write(vault.services, lambda unit: vault.services.tokens.tokens.revoke(unit, principal_of(ada, vault), made.id))
-    assert news(ada, place, 3)["by"] == [f"token {made.id}"]
+    assert news(ada, place, 4)["by"] == [f"token {made.id}"]
 
 
 @pytest.mark.parametrize("revision", [-1, "1", 1.5, None, True, 2**63, [1]])

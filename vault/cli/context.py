@@ -84,22 +84,22 @@ class Cli:
         url = self.settings.url
         return Client(url, token, transport=self.transport or HttpsTransport(url, ca_file=authorities))
 
-    def environment_name(self, environment: str | None) -> str:
-        """Return the environment that the flag or the settings name. Raises `CliError` if there is none."""
+    def environment_name(self, environment: str | None, instead: str = "") -> str:
+        """Return the environment that the flag or the settings name.
+
+        Raises `CliError` if there is none. It names the option that the command takes `instead`, if it has one.
+        """
         name = environment or self.settings.environment
         if not name:
-            raise CliError("No environment is given. Use -e NAME.")
+            others = f" or {instead}" if instead else ""
+            raise CliError(f"No environment is given. Use -e NAME{others}.")
         return name
 
     def chosen_name(self, environment: str | None, use_globals: bool) -> str | None:
         """Return the environment's name, or None for the globals. Raises `UsageError` for both at once."""
         if use_globals and environment is not None:
             raise click.UsageError("-e and --globals cannot be used together.")
-        if use_globals:
-            return None
-        if environment is None and not self.settings.environment:
-            raise CliError("No environment is given. Use -e NAME or --globals.")
-        return self.environment_name(environment)
+        return None if use_globals else self.environment_name(environment, "--globals")
 
     def chosen_set(self, environment: str | None, use_globals: bool) -> VariableSet:
         """Return the set of variables that `-e` or `--globals` selects."""

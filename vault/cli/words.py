@@ -26,9 +26,12 @@ def say(sentence: str) -> None:
 
 
 def tell(sentence: str) -> None:
-    """Print a message as `say` does, from a process that must go on if nobody reads its stderr any more."""
+    """Print a message of a command that runs for long, and go on if nobody reads its stderr any more.
+
+    It begins with the command's name, because a log may have the lines of other programs too.
+    """
     with suppress(OSError):
-        say(sentence)
+        say(f"strongroom: {sentence}")
 
 
 def warn(sentences: tuple[str, ...] | list[str]) -> None:

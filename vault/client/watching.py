@@ -151,13 +151,25 @@ class Changes:
                 # Nothing was missed before the beginning.
                 if not (is_first and change.type == "reset"):
                     return change
-            try:
-                self._found = self._follower.read()
-            except StrongroomError:
-                self.close()
-                raise
+            self._found = self._read()
         raise StopIteration
+
+    def begin(self) -> None:
+        """Connect, and wait until the feed has begun: all that changes after this call is told.
+
+        Without it, the feed begins when the first change is asked for. After a cursor, nothing is missed either way,
+        and this does nothing.
+        """
+        if not self._is_begun and not self._found:
+            self._found = self._read()
 
     def close(self) -> None:
         """End the iteration, from any thread."""
         self._follower.close()
+
+    def _read(self) -> list[FeedChange]:
+        try:
+            return self._follower.read()
+        except StrongroomError:
+            self.close()
+            raise

@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl
 from vault.errors import InvalidInput
 from vault.model.budgets import QUERY_FIELDS_MOST
 from vault.model.digits import whole_number
+from vault.model.environment import check_environment_name, looks_like_id
 from vault.services.sync.feed import REFERENCES_MOST
 from vault.sync.messages import Subscribe, subscription
 
 WAIT_MOST_SECONDS = 60
 _FLAGS = {"true": True, "false": False}
+_REFERENCE = "environment"
 _ONCE = ("globals", "all", "after", "wait")
 
 
@@ -38,10 +40,10 @@ def asked(query: bytes, last_event_id: bytes) -> Asked:
         )
     except ValueError:
         raise InvalidInput("The query must be percent-encoded UTF-8, and must not have too many fields.") from None
-    environments = [value for name, value in pairs if name == "environment"]
+    environments = [value for name, value in pairs if name == _REFERENCE]
     once: dict[str, str] = {}
     for name, value in pairs:
-        if name == "environment":
+        if name == _REFERENCE:
             continue
         if name not in _ONCE:
             raise InvalidInput("Unknown field.", path=name)
@@ -49,7 +51,11 @@ def asked(query: bytes, last_event_id: bytes) -> Asked:
             raise InvalidInput("Give this field once.", path=name)
         once[name] = value
     after = last_event_id.decode("latin-1") or once.get("after")
-    wish = subscription(environments or None, _flag(once, "globals"), _flag(once, "all"), after)
+    wish = subscription(environments or None, _flag(once, "globals"), _flag(once, "all"), after, path=_REFERENCE)
+    for each in environments:
+        # The feed checks the names too, and calls them as a message does.
+        if not looks_like_id(each):
+            check_environment_name(each, path=_REFERENCE)
     return Asked(wish, _wait(once.get("wait", "0")))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from vault.errors import BadJson, InvalidInput
+from vault.errors import BadJson, InvalidInput, TooLarge
 from vault.model.environment import GLOBALS, EnvironmentRef
 from vault.model.json_types import Json, JsonObject
 from vault.model.strict_json import parse_json
@@ -139,7 +139,9 @@ def parsed(text: str) -> Subscribe | Ticket:
     try:
         message = parse_json(text.encode(), _ITEMS_MOST)
     except UnicodeEncodeError:
-        raise BadJson() from None
+        raise BadJson("The message is not UTF-8.") from None
+    except (BadJson, TooLarge) as error:
+        raise type(error)(error.message.replace("The body", "The message")) from None
     if not isinstance(message, dict):
         raise InvalidInput("A message must be a JSON object.")
     if message.get("type") == "ticket":
@@ -151,8 +153,13 @@ def parsed(text: str) -> Subscribe | Ticket:
     raise InvalidInput("The type of a message must be 'subscribe' or 'ticket'.", path="type")
 
 
-def subscription(environments: Json, globals_: Json, all_: Json, after: Json) -> Subscribe:
-    """Return what a client wants to follow, from the members of a message or of a query. Raises `InvalidInput`."""
+def subscription(
+    environments: Json, globals_: Json, all_: Json, after: Json, *, path: str = "environments"
+) -> Subscribe:
+    """Return what a client wants to follow, from the members of a message or of a query.
+
+    `path` is what it calls the environments. Raises `InvalidInput`.
+    """
     if after is not None and not isinstance(after, str):
         raise InvalidInput("This must be the cursor of an earlier message.", path="after")
     for name, flag in (("all", all_), ("globals", globals_)):
@@ -162,18 +169,18 @@ def subscription(environments: Json, globals_: Json, all_: Json, after: Json) ->
         if environments is not None or globals_:
             raise InvalidInput("Say either which environments you follow, or all.", path="all")
         return Subscribe(None, after)
-    named = _names(environments) if environments is not None else []
+    named = _names(environments, path) if environments is not None else []
     references = [*dict.fromkeys(named), *([GLOBALS] if globals_ else [])]
     if not 1 <= len(references) <= REFERENCES_MOST:
-        raise InvalidInput(f"Name 1 to {REFERENCES_MOST} environments, the globals, or all.", path="environments")
+        raise InvalidInput(f"Name 1 to {REFERENCES_MOST} environments, the globals, or all.", path=path)
     return Subscribe(tuple(references), after)
 
 
-def _names(environments: Json) -> list[str]:
+def _names(environments: Json, path: str) -> list[str]:
     named = list(environments) if isinstance(environments, list | tuple) else []
     names = [each for each in named if isinstance(each, str) and each]
     if not names or len(names) != len(named):
-        raise InvalidInput("Name each environment by its name or its id.", path="environments")
+        raise InvalidInput("Name each environment by its name or its id.", path=path)
     return names
 
 

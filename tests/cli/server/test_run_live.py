@@ -130,7 +130,7 @@ def test_a_program_follows_its_values_through_outages_until_it_is_refused(vault:
         assert len(run.starts()) == 4
     with running(vault, home, token, "--offline-for=24h") as run:
         # From the copy. Then the vault is back, and has other values.
-        run.until_said("WARNING: The program gets the values of ")
+        run.until_said("strongroom: Warning: The program gets the values of ")
         assert eventually(lambda: len(run.starts()) == 5)
         run.until("2", "2", "2")
         vault.start()

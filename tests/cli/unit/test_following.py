@@ -71,10 +71,12 @@ def test_a_vault_that_comes_and_goes_is_told_once_each_way(
     assert ran.pauses == [(1, False), (2, False), (1, False), (2, False)]
     lines = capsys.readouterr().err.splitlines()
     away_line = (
-        "WARNING: Changes are not followed at the moment: It refused. The program goes on with the values that it has."
+        "strongroom: Warning: Changes are not followed at the moment: It refused. "
+        "The program goes on with the values that it has."
     )
-    assert lines[:4] == [away_line, "Changes are followed again."] * 2
-    assert lines[4].startswith("WARNING: Changes are not followed any more: A valid credential is needed.")
+    assert lines[:4] == [away_line, "strongroom: Changes are followed again."] * 2
+    assert lines[4].startswith("strongroom: Warning: Changes are not followed any more: A valid credential is needed.")
+    assert all(line.startswith("strongroom: ") for line in lines)
     assert ran.refusals == 1
 
 

@@ -66,8 +66,8 @@ def test_the_values_come_back_with_a_loud_line(copy: Copy, clock: Clock, capsys:
         3,
     )
     said = capsys.readouterr().err
-    assert said.startswith("WARNING: https://vault.test:443 refused the connection.\n")
-    assert "WARNING: The program gets the values of 2026-11-18T" in said
+    assert said.startswith("strongroom: Warning: https://vault.test:443 refused the connection.\n")
+    assert "strongroom: Warning: The program gets the values of 2026-11-18T" in said
     assert "They are 3 hours 20 minutes old" in said
     assert "canary" not in said
 
@@ -250,7 +250,7 @@ def test_values_that_cannot_be_kept_do_not_stop_the_program(
     (home / ".local").write_text("in the way")
     Copy(ORIGIN, DAY_SECONDS, clock).keep(Values({"A": "canary"}))
     said = capsys.readouterr().err
-    assert said.startswith("Warning: The values could not be kept for --offline-for. The file ")
+    assert said.startswith("strongroom: Warning: The values could not be kept for --offline-for. The file ")
     assert "canary" not in said
 
 
@@ -343,7 +343,7 @@ def test_a_refusal_of_the_vault_starts_nothing(
     server.on("GET", VALUES, said)  # type: ignore[arg-type]
     result = strongroom("run", "-e", "prod", "--offline-for", "24h", "--", "no-such-program")
     assert result.exit_code == code, result.stderr
-    assert "WARNING" not in result.stderr
+    assert "Warning" not in result.stderr
 
 
 def run_once(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -377,7 +377,7 @@ def test_a_watched_program_starts_from_the_copy_and_follows_when_the_vault_is_ba
         assert before.ended() == 0
     with WatchedRun(home, PATIENT, "--offline-for=24h", first={"error": "Unreachable"}) as run:
         run.until("start 1")
-        assert "WARNING: The program gets the values of " in run.said
+        assert "strongroom: Warning: The program gets the values of " in run.said
         run.tell({"error": "Unreachable"})
         run.until_said("Changes are not followed at the moment")
         run.tell({"A": "2"})
@@ -387,6 +387,7 @@ def test_a_watched_program_starts_from_the_copy_and_follows_when_the_vault_is_ba
         run.until_said("Changes are not followed any more: A valid credential is needed.")
         assert eventually(lambda: not list(home.rglob("*.sealed")))
         assert run.process.poll() is None
+        assert all(line.startswith("strongroom: ") for line in run.said.splitlines())
     with WatchedRun(home, PATIENT, "--offline-for=24h", first={"error": "Unreachable"}) as after:
         assert after.ended() == 1
         assert "No values are kept" in after.said

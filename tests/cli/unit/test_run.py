@@ -190,7 +190,7 @@ def test_a_program_dies_of_a_closed_pipe_as_it_would_alone(home: Path) -> None:
 
 def test_warnings_are_words_on_stderr(home: Path) -> None:
     found = run("-e", "prod", "--", "true", home=home)
-    assert (found.stdout, found.stderr) == ("", "Warning: In A: something.\n")
+    assert (found.stdout, found.stderr) == ("", "strongroom: Warning: In A: something.\n")
 
 
 def test_only_some_are_asked_for(home: Path) -> None:

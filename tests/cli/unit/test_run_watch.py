@@ -50,6 +50,7 @@ def test_a_name_that_is_left_out_is_no_difference(home: Path) -> None:
         assert eventually(lambda: len(run.starts()) == 2)
         assert run.said.count("started again") == 1
         assert "evil" not in run.said
+        assert all(line.startswith("strongroom: ") for line in run.said.splitlines())
 
 
 @pytest.mark.parametrize("error", ["Unreachable", "VaultLocked"])
@@ -57,12 +58,12 @@ def test_the_program_goes_on_while_the_vault_is_away(error: str, home: Path) -> 
     with WatchedRun(home, PATIENT) as run:
         run.until("start 1")
         run.tell({"interruption": error})
-        run.until_said("WARNING: Changes are not followed at the moment: ")
+        run.until_said("strongroom: Warning: Changes are not followed at the moment: ")
         assert run.said.count("not followed") == 1
         assert "The program goes on with the values that it has." in run.said
         run.tell({"A": "2"})
         run.until("start 2")
-        assert "Changes are followed again." in run.said
+        assert "strongroom: Changes are followed again.\n" in run.said
 
 
 def test_a_feed_that_breaks_is_begun_again(home: Path) -> None:
@@ -78,7 +79,7 @@ def test_the_program_goes_on_when_the_vault_refuses(error: str, home: Path) -> N
     with WatchedRun(home, DIARY + PATIENT) as run:
         run.until("start 1")
         run.tell({"error": error}, {"A": "2"})
-        run.until_said("WARNING: Changes are not followed any more: ")
+        run.until_said("strongroom: Warning: Changes are not followed any more: ")
         assert run.process.poll() is None
         os.kill(run.process.pid, signal.SIGTERM)
         assert run.ended() == -signal.SIGTERM

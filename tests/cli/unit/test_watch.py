@@ -10,13 +10,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.client.fake_feed import FakeClock, FakeFeed, Step, changed, event, hello
-from tests.unit.client.fake_transport import problem
+from tests.unit.client.fake_transport import ENVIRONMENT, answer, page, problem
 from vault.cli import root
 from vault.cli.context import Cli
 from vault.client import Response
 from vault.client.transport import ConnectionLost, Unreachable
+from vault.errors import NotFound
 
 Watch = Callable[..., Result]
+
+PROD = "/environments/prod"
+ID = ENVIRONMENT["id"]
+MISSING = problem(404, "not_found")
 
 
 def stop() -> None:
@@ -26,7 +31,9 @@ def stop() -> None:
 
 @pytest.fixture
 def feed(monkeypatch: pytest.MonkeyPatch) -> FakeFeed:
-    return FakeFeed(FakeClock(monkeypatch))
+    made = FakeFeed(FakeClock(monkeypatch))
+    made.on("GET", PROD, answer(ENVIRONMENT))
+    return made
 
 
 @pytest.fixture
@@ -75,31 +82,107 @@ def test_ctrl_c_ends_it_without_a_traceback(watch: Watch) -> None:
     assert result.stderr.strip() == "strongroom: Stopped."
 
 
-def test_scripts_get_an_object_a_line(watch: Watch, feed: FakeFeed) -> None:
-    result = watch("--all", "--json", scripts=[[hello(), changed("c1"), changed("c2", None), stop]])
-    first, second = map(json.loads, result.stdout.splitlines())
-    assert first.pop("time").endswith("Z")
-    assert first == {
-        "type": "change", "kind": "write", "environment": {"id": "e1", "name": "prod"}, "revision": 2,
-        "affects": ["prod"],
-    }  # fmt: skip
-    assert second["environment"]["name"] is None
+GONE = event("gone", "c3", environment={"id": "e1", "name": "prod"}, affects=["prod"])
+
+
+def objects(result: Result) -> list[dict[str, object]]:
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert all(each.pop("time").endswith("Z") for each in found)
+    return found
+
+
+def test_scripts_get_an_object_a_line(watch: Watch) -> None:
+    result = watch("-e", "prod", "--json", scripts=[[hello(), changed("c1"), changed("c2", affects=[]), GONE, stop]])
+    prod = {"id": "e1", "name": "prod"}
+    assert objects(result) == [
+        {"type": "change", "kind": "write", "environment": prod, "revision": 2, "affects": ["prod"]},
+        {"type": "change", "kind": "write", "environment": prod, "revision": 2, "affects": []},
+        {"type": "gone", "environment": prod, "affects": ["prod"]},
+    ]
+
+
+def test_nothing_says_what_is_affected_if_all_is_watched(watch: Watch, feed: FakeFeed) -> None:
+    gone = event("gone", "c3", environment={"id": "e1", "name": "prod"})
+    script = [hello(), changed("c1", affects=None), changed("c2", None, affects=None), gone, stop]
+    result = watch("--all", "--json", scripts=[script])
+    prod, unnamed = {"id": "e1", "name": "prod"}, {"id": "e1", "name": None}
+    assert objects(result) == [
+        {"type": "change", "kind": "write", "environment": prod, "revision": 2},
+        {"type": "change", "kind": "write", "environment": unnamed, "revision": 2},
+        {"type": "gone", "environment": prod},
+    ]
     assert feed.asked[0].path == "/api/v1/changes?all=true"
+    assert feed.calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("nope", {"/environments/nope": MISSING, "/environments/nope/values?resolve=false&globals=false": MISSING}),
+        (ID, {f"/environments/{ID}": MISSING, f"/environments/{ID}/values?resolve=false&globals=false": MISSING}),
+        ("team/new", {"/environments?name=team%2Fnew&limit=200": page()}),
+    ],
+)
+def test_a_name_that_does_not_exist_yet_is_said_and_watched(
+    name: str, answers: dict[str, Response], watch: Watch, feed: FakeFeed
+) -> None:
+    for path, found in answers.items():
+        feed.on("GET", path, found)
+    result = watch("-e", name, scripts=[[hello(), changed("c1", name, kind="create", affects=[name]), stop]])
+    assert result.stderr.splitlines()[0] == (
+        f"strongroom: The environment {name} was not found. If it does not exist yet, its changes are printed when it "
+        "does."
+    )
+    assert result.stdout[9:] == f"{name} was created, revision 2\n"
+
+
+def test_an_environment_that_exists_is_watched_without_a_word(watch: Watch, feed: FakeFeed) -> None:
+    result = watch("-e", "prod", scripts=[[hello(), changed("c1"), stop]])
+    assert result.stderr.strip() == "strongroom: Stopped."
+    assert feed.calls == [f"GET {PROD}"]
+
+
+def test_an_environment_that_a_token_may_read_and_not_list_is_watched_without_a_word(
+    watch: Watch, feed: FakeFeed
+) -> None:
+    feed.on("GET", PROD, MISSING)
+    feed.on("GET", f"{PROD}/values?resolve=false&globals=false", answer({"values": {}, "warnings": [], "revision": 1}))
+    result = watch("-e", "prod", scripts=[[hello(), changed("c1"), stop]])
+    assert result.stderr.strip() == "strongroom: Stopped."
+
+
+def test_a_name_that_may_not_be_followed_is_refused_and_never_called_missing(watch: Watch, feed: FakeFeed) -> None:
+    result = watch("-e", "prod", scripts=[problem(404, "not_found", NotFound.sentence)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"strongroom: {NotFound.sentence}")
+    assert "yet" not in result.stderr
+    assert feed.calls == []
+
+
+@pytest.mark.parametrize("trouble", [problem(403, "forbidden", "No."), problem(500, "internal"), ConnectionLost("cut")])
+def test_trouble_with_the_look_for_the_name_does_not_end_it(
+    trouble: Response | Exception, watch: Watch, feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.client.caller.time.sleep", lambda _seconds: None)
+    feed.on("GET", PROD, trouble)
+    result = watch("-e", "prod", scripts=[[hello(), changed("c1"), stop]])
+    assert result.stdout[9:] == "prod changed, revision 2\n"
+    assert result.stderr.strip() == "strongroom: Stopped."
 
 
 def test_an_interruption_and_its_end_are_said_once(watch: Watch) -> None:
     down = [Unreachable("No way."), Unreachable("Still none."), Unreachable("And none.")]
     result = watch("-e", "prod", scripts=[[hello(), 40.0, ConnectionLost("cut")], *down, [hello(), stop]])
     assert result.stderr.splitlines()[:-2] == [
-        "The connection is interrupted. Trying again: No way.",
-        "The connection is back.",
+        "strongroom: The connection is interrupted. Trying again: No way.",
+        "strongroom: The connection is back.",
     ]
 
 
 def test_changes_that_may_have_been_missed_are_said(watch: Watch) -> None:
     cut: list[Step] = [hello(), 40.0, ConnectionLost("cut")]
     result = watch("-e", "prod", scripts=[cut, problem(410, "cursor_expired"), [hello("c9"), stop]])
-    assert "The feed started again: changes may have been missed." in result.stderr
+    assert "strongroom: The feed started again: changes may have been missed.\n" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -113,5 +196,5 @@ def test_a_refusal_ends_it_with_its_sentence(answer: Response | Exception, code:
 
 
 def test_an_environment_or_all_is_needed(watch: Watch) -> None:
-    assert "Use -e NAME" in watch(scripts=[]).stderr
+    assert watch(scripts=[]).stderr == "strongroom: No environment is given. Use -e NAME or --all.\n"
     assert "cannot be used together" in watch("-e", "prod", "--all", scripts=[]).stderr

@@ -426,6 +426,37 @@ def test_a_watch_is_closed_by_its_block(client: Client, feed: FakeFeed) -> None:
     assert list(watch) == []
 
 
+def test_changes_begin_before_the_first_is_asked_for(client: Client, feed: FakeFeed) -> None:
+    changes = client.changes(["prod"])
+    feed.on_stream([hello(), changed("c1"), changes.close])
+    changes.begin()
+    changes.begin()
+    assert feed.ways == ["stream"]
+    assert [change.cursor for change in changes] == ["c1"]
+    assert feed.ways == ["stream"]
+
+
+def test_changes_that_come_with_the_beginning_are_kept(client: Client, feed: FakeFeed) -> None:
+    changes = client.changes()
+    feed.on_stream([hello() + changed("c1"), changed("c2"), changes.close])
+    changes.begin()
+    assert [change.cursor for change in changes] == ["c1", "c2"]
+
+
+def test_changes_after_a_cursor_need_no_beginning(client: Client, feed: FakeFeed) -> None:
+    client.changes(after="c0").begin()
+    assert feed.ways == []
+
+
+@pytest.mark.parametrize("answered", [problem(404, "not_found"), problem(401, "not_authenticated"), Unreachable("No.")])
+def test_a_refusal_of_the_beginning_is_raised(answered: Response | Exception, client: Client, feed: FakeFeed) -> None:
+    changes = client.changes(["prod"])
+    feed.on_stream(answered)
+    with pytest.raises(StrongroomError):
+        changes.begin()
+    assert list(changes) == []
+
+
 def test_ctrl_c_closes_the_stream(client: Client, feed: FakeFeed) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt

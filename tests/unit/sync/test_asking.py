@@ -29,8 +29,10 @@ def test_what_may_be_asked(query: bytes, last: bytes, expected: Asked) -> None:
 @pytest.mark.parametrize(
     ("query", "path"),
     [
-        (b"", "environments"),
-        (b"environment=", "environments"),
+        (b"", "environment"),
+        (b"environment=", "environment"),
+        (b"environment=a&environment=/b", "environment"),
+        (b"environment=a%00", "environment"),
         (b"all=yes", "all"),
         (b"all=true&all=true", "all"),
         (b"all=true&environment=a", "all"),
@@ -42,7 +44,7 @@ def test_what_may_be_asked(query: bytes, last: bytes, expected: Asked) -> None:
         (b"all=true&after=a&after=b", "after"),
         (b"environment=%ff", ""),
         (b"environment=\xff", ""),
-        (b"&".join(b"environment=e%d" % number for number in range(101)), "environments"),
+        (b"&".join(b"environment=e%d" % number for number in range(101)), "environment"),
         (b"&".join(b"environment=e" for _ in range(1000)), ""),
     ],
 )

@@ -136,6 +136,23 @@ def test_what_a_client_may_not_say(text: str) -> None:
         parsed(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "{", '{"a":1,"a":2}', "NaN", "1" * 5000, "[" * 2000, "[" + "1," * 200, "\ud800"],
+)
+def test_a_malformed_message_is_called_a_message(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^The message ") as refused:
+        parsed(text)
+    assert "body" not in refused.value.message
+
+
+def test_the_environments_of_a_message_are_called_as_there() -> None:
+    for text in ('{"type":"subscribe"}', '{"type":"subscribe","environments":[1]}'):
+        with pytest.raises(InvalidInput) as refused:
+            parsed(text)
+        assert refused.value.path == "environments"
+
+
 def test_secrets_are_in_no_repr() -> None:
     assert "srm_x" not in repr(Ticket("srm_x"))
     assert "C-1" not in repr(Subscribe(None, "C-1"))

@@ -209,3 +209,11 @@ def test_many_changes_are_told_in_one_short_sentence(call: Call) -> None:
 def test_a_question_says_what_was_changed_and_by_whom(call: Call, question: dict[str, Any], words: str) -> None:
     base = {"theirs": variable("A"), "fields": FIELDS, "kind": "changed", "by": ["you"], "age_seconds": 0}
     assert call("questionOf", {**base, **question}) == words
+
+
+def test_a_deletion_speaks_of_what_was_typed_only_if_something_was(call: Call) -> None:
+    assert call("deleted", True) == (
+        "The environment was deleted elsewhere. What you typed stays on this page: restore the environment in another "
+        "tab, then save."
+    )
+    assert call("deleted", False) == "The environment was deleted elsewhere. To go on, restore it in another tab."

@@ -56,7 +56,7 @@ class Feed:
             try:
                 self._follow_once()
             except (NotAuthenticated, Forbidden, InvalidInput) as error:
-                tell(f"WARNING: Changes are not followed any more: {error.message} {_GOES_ON}")
+                tell(f"Warning: Changes are not followed any more: {error.message} {_GOES_ON}")
                 self._refused()
                 return
             except StrongroomError as error:
@@ -65,7 +65,7 @@ class Feed:
                 self._has_no_feed = isinstance(error, NotFound)
                 pause.wait(_pause_seconds(self._failures, is_gone=self._has_no_feed))
             except Exception as error:  # A bug must not end the program. Its text may quote a value.
-                tell(f"WARNING: Changes are not followed any more: an unexpected {type(error).__name__}. {_GOES_ON}")
+                tell(f"Warning: Changes are not followed any more: an unexpected {type(error).__name__}. {_GOES_ON}")
                 return
 
     def _follow_once(self) -> None:
@@ -84,7 +84,7 @@ class Feed:
 
     def _note(self, error: StrongroomError | None) -> None:
         if error is not None and not self._is_interrupted:
-            tell(f"WARNING: Changes are not followed at the moment: {error.message} {_GOES_ON}")
+            tell(f"Warning: Changes are not followed at the moment: {error.message} {_GOES_ON}")
         elif error is None and self._is_interrupted:
             tell("Changes are followed again.")
         self._is_interrupted = error is not None

@@ -137,13 +137,13 @@ class Copy:
         self.note(error)
         if not is_away(error):
             raise error
-        tell(f"WARNING: {error.message}")
+        tell(f"Warning: {error.message}")
         with _locked():
             kept, now = self._read(), self._clock()
             self._check_time(kept, now)
             self._write(replace(kept, used_us=max(now, kept.used_us)))
         tell(
-            f"WARNING: The program gets the values of {_time(kept.kept_us)}. They are {_age(now - kept.kept_us)} old, "
+            f"Warning: The program gets the values of {_time(kept.kept_us)}. They are {_age(now - kept.kept_us)} old, "
             "and were kept on this machine (--offline-for)."
         )
         return kept.values

@@ -128,6 +128,6 @@ def run_watched(plan: Plan, source: Source, merging: Merging, environment: Mappi
             source.keep_up()
             status = supervisor.wait()
         except NotStarted as error:
-            tell(f"strongroom: {error.message}")
+            tell(error.message)
             status = error.exit_code << 8
         end_as(status)

@@ -127,7 +127,7 @@ class Supervisor:
         try:
             self.begin(wanted)
         except NotStarted as error:
-            tell(f"strongroom: {error.message} The program is started again with the values that it had.")
+            tell(f"{error.message} The program is started again with the values that it had.")
             self.begin(former)
 
     def _is_over(self) -> bool:
@@ -201,7 +201,7 @@ class Supervisor:
             self._wanted = self._environment_of(values)
         except CliError as error:
             self._wanted = self._has
-            tell(f"strongroom: The new values are not used. {error.message}")
+            tell(f"The new values are not used. {error.message}")
         if self._wanted == self._has:
             self._due = None
             return
@@ -229,14 +229,14 @@ class Supervisor:
     def _apply(self) -> None:
         if self._plan.signal is not None:
             self._has = self._wanted
-            tell(f"strongroom: The values have changed. The program gets {self._plan.signal.name}.")
+            tell(f"The values have changed. The program gets {self._plan.signal.name}.")
             _send(self._program, self._plan.signal)
         elif self._plan.on_change is not None:
             self._has = self._wanted
-            tell("strongroom: The values have changed. The command of --on-change runs.")
+            tell("The values have changed. The command of --on-change runs.")
             self._run_hook(self._plan.on_change)
         else:
-            tell("strongroom: The values have changed. The program is started again.")
+            tell("The values have changed. The program is started again.")
             self._kill_at = time.monotonic() + self._plan.grace_seconds
             _send_group(self._program, signal.SIGTERM)
             # A stopped program takes no other signal.
@@ -251,7 +251,7 @@ class Supervisor:
                 file_actions=_ONLY_STANDARD_ERROR,
             )
         except NotStarted as error:
-            tell(f"strongroom: {error.message}")
+            tell(error.message)
 
     def _go_on_stopping(self, now: float) -> None:
         assert self._kill_at is not None
@@ -260,7 +260,7 @@ class Supervisor:
                 self._begin_again()
         elif now >= self._kill_at and not self._is_killed:
             self._is_killed = True
-            tell(f"strongroom: The program did not end within {self._plan.grace_seconds:g} s, so it is killed.")
+            tell(f"The program did not end within {self._plan.grace_seconds:g} s, so it is killed.")
             _send_group(self._program, signal.SIGKILL)
         elif self._status is not None and now >= self._kill_at + _GROUP_WAIT_SECONDS and not self._is_over():
             self._begin_again()
@@ -317,4 +317,4 @@ def _tell_hook_failed(status: int) -> None:
     code = os.waitstatus_to_exitcode(status)
     if code:
         told = f"exit code {code}" if code > 0 else f"signal {-code}"
-        tell(f"strongroom: The command of --on-change ended with {told}. It runs again at the next change.")
+        tell(f"The command of --on-change ended with {told}. It runs again at the next change.")

@@ -8,6 +8,7 @@ import select
 import stat
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ import click
 
 from vault.cli.context import Cli
 from vault.cli.options import connection_options, environment_option, pass_cli
-from vault.cli.words import say
+from vault.cli.words import tell
+from vault.errors import NotFound, StrongroomError
+from vault.model.json_types import JsonObject
 from vault.model.printable import shown
 
 if TYPE_CHECKING:
-    from vault.client import Changes, FeedChange
-    from vault.errors import StrongroomError
+    from vault.client import Changes, Client, FeedChange
 
 _GLOBALS = "the globals"
 
@@ -44,23 +46,52 @@ _WHAT_HAPPENED = {
 def watch(cli: Cli, environment: str | None, everything: bool, as_json: bool) -> None:
     """Print a line for each change of an environment, of its bases and of the globals, as it comes.
 
-    Values are never printed. Ctrl-C ends it. If the connection is lost, it is opened
-    again, and what happened in the meantime is printed then.
+    Values are never printed. Ctrl-C ends it. If the connection is lost, it is opened again, and what happened in the
+    meantime is printed then. If the environment does not exist yet, a line on stderr says so, and its changes are
+    printed when it does.
     """
     if everything and environment is not None:
         raise click.UsageError("-e and --all cannot be used together.")
-    wanted = [] if everything else [cli.environment_name(environment)]
+    wanted = [] if everything else [cli.environment_name(environment, "--all")]
     with cli.client.changes(wanted, on_interruption=_tell_interruption) as changes:
         _end_with_reader(changes)
+        # A name that may not be followed is refused here.
+        changes.begin()
+        for name in wanted:
+            _tell_if_missing(cli.client, name)
         for change in changes:
             if change.type == "reset":
-                say("The feed started again: changes may have been missed.")
+                tell("The feed started again: changes may have been missed.")
             else:
-                click.echo(_as_json(change) if as_json else shown(_as_line(change)))
+                click.echo(_as_json(change, is_of_all=everything) if as_json else shown(_as_line(change)))
 
 
 def _tell_interruption(error: StrongroomError | None) -> None:
-    say("The connection is back." if error is None else f"The connection is interrupted. Trying again: {error.message}")
+    tell(
+        "The connection is back." if error is None else f"The connection is interrupted. Trying again: {error.message}"
+    )
+
+
+def _tell_if_missing(client: Client, name: str) -> None:
+    try:
+        if _is_missing(client, name):
+            tell(
+                f"The environment {name} was not found. If it does not exist yet, its changes are printed when it does."
+            )
+    except StrongroomError:
+        # The feed goes on. It says itself if it is interrupted.
+        return
+
+
+def _is_missing(client: Client, name: str) -> bool:
+    with suppress(NotFound):
+        client.environments.get(name)
+        return False
+    # A token that may read an environment is not always allowed to list it.
+    with suppress(NotFound):
+        client.environment(name).values(resolve=False, globals=False)
+        return False
+    return True
 
 
 def _end_with_reader(changes: Changes) -> None:
@@ -95,13 +126,15 @@ def _as_line(change: FeedChange) -> str:
     return f"{line} (affects {', '.join(affected)})" if is_beneath else line
 
 
-def _as_json(change: FeedChange) -> str:
-    told = {
+def _as_json(change: FeedChange, *, is_of_all: bool) -> str:
+    """Return the time and the members of the message (docs/reference/live.md), without its cursor."""
+    is_gone = change.type == "gone"
+    told: JsonObject = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "type": change.type,
-        "kind": change.kind,
+        **({} if is_gone else {"kind": change.kind}),
         "environment": {"id": change.environment_id, "name": change.environment_name},
-        "revision": change.revision,
-        "affects": list(change.affects),
+        **({} if is_gone else {"revision": change.revision}),
+        **({} if is_of_all else {"affects": change.affects}),
     }
     return json.dumps(told)

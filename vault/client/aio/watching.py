@@ -149,13 +149,25 @@ class AsyncChanges:
                 # Nothing was missed before the beginning.
                 if not (is_first and change.type == "reset"):
                     return change
-            try:
-                self._found = await self._follower.read()
-            except StrongroomError:
-                await self.close()
-                raise
+            self._found = await self._read()
         raise StopAsyncIteration
+
+    async def begin(self) -> None:
+        """Connect, and wait until the feed has begun: all that changes after this call is told.
+
+        Without it, the feed begins when the first change is asked for. After a cursor, nothing is missed either way,
+        and this does nothing.
+        """
+        if not self._is_begun and not self._found:
+            self._found = await self._read()
 
     async def close(self) -> None:
         """End the iteration, from any task."""
         await self._follower.close()
+
+    async def _read(self) -> list[FeedChange]:
+        try:
+            return await self._follower.read()
+        except StrongroomError:
+            await self.close()
+            raise

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+OWN = "strongroom"
+"""The command, or a program with the SDK."""
+
 _PROGRAMS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
     ("Firefox/", "Firefox"),
     ("Chrome/", "Chrome"),
     ("Safari/", "Safari"),
-    ("strongroom", "strongroom"),
+    ("strongroom", OWN),
     ("curl/", "curl"),
 )
 """The first match counts, because most browsers name several."""

@@ -91,7 +91,9 @@ def _author(kind: str, id_: str, agent_of: dict[str, str]) -> str:
         return f"token {_token_name(id_)}"
     if id_ == principal().id:
         return "you in this browser"
-    return f"you in {agents.in_words(agent_of[id_])}" if id_ in agent_of else "you"
+    program = agents.in_words(agent_of[id_]) if id_ in agent_of else ""
+    # All of this is Strongroom, so its own name says nothing.
+    return "you" if program in ("", agents.OWN) else f"you in {program}"
 
 
 def _token_name(token_id: str) -> str:

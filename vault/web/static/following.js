@@ -1,10 +1,10 @@
 // Keeps the table up to date: asks for the news whenever the stream tells of a change, and takes them over.
 
 import { Live } from "./live.js";
+import { deleted } from "./merge.js";
 import { Refusal, ask } from "./wire.js";
 
 const PAUSE_MS = 1_000;
-const GONE = "The environment was deleted elsewhere. What you typed stays on this page: restore the environment in another tab, then save.";
 
 const at = (id) => document.getElementById(id);
 const pause = () => new Promise((done) => setTimeout(done, PAUSE_MS));
@@ -86,7 +86,7 @@ export class Following {
 
   #refused({ code, message }) {
     if (code === "not_found") {
-      if (!this.#isGone) this.page.say(GONE);
+      if (!this.#isGone) this.page.say(deleted([...this.page.touched].some((row) => row.isChanged)));
       this.#isGone = true;
     } else if (code === "forbidden") {
       // Somebody else has logged in to this browser. Their changes are none of this page's.

@@ -92,6 +92,12 @@ export function sentence(news, done) {
   return parts.join(" ");
 }
 
+// What is said of an environment that was deleted elsewhere. `isTyped`: the page has unsaved changes.
+export function deleted(isTyped) {
+  const next = isTyped ? "What you typed stays on this page: restore the environment in another tab, then save." : "To go on, restore it in another tab.";
+  return `The environment was deleted elsewhere. ${next}`;
+}
+
 // What one question says. `question` is { theirs, fields, kind, by, age_seconds }.
 export function questionOf(question) {
   if (!question.theirs) return `${origin(question)}: deleted there. Keep mine adds it again.`;
