@@ -6,6 +6,7 @@ import _socket
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sqlite3
 import sys
@@ -31,6 +32,12 @@ KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Whoever starts the tests in the background may have these ignored (`nohup make test &`). The programs that tests start
+# would inherit that, and no Ctrl-C would reach them.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -227,7 +227,7 @@ def test_the_settings_and_the_name_alone_are_no_conflict(tab: Tab, place: Place,
     type_value(tab, "A", "mine")
     change = place.vault.environments.environments.change
     wishes = {"description": "new", "name": "shop"}
-    place.vault.storage.transaction(lambda unit: change(unit, ada.principal, "prod", wishes))  # type: ignore[arg-type]
+    place.vault.storage.transaction(lambda unit: change(unit, ada.principal, "prod", wishes))  # type: ignore[arg-type]  # a plain dict
     button(tab, "Save").click()
     expect(say(tab)).to_have_text("Saved as revision 2. The environment was renamed elsewhere from prod to shop.")
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("shop")

@@ -153,8 +153,8 @@ class World:
         allowed = []
         for each in references:
             # Who may subscribe is who may ask for the values.
-            may_follow = _may(lambda each=each: self.vault.sync.feed.subscribe(who, [each], None))  # type: ignore[misc]
-            may_read = _may(lambda each=each: self.vault.environments.values.read(who, each, Question()))  # type: ignore[misc]
+            may_follow = _may(lambda each=each: self.vault.sync.feed.subscribe(who, [each], None))  # type: ignore[misc]  # mypy: a lambda with a default
+            may_read = _may(lambda each=each: self.vault.environments.values.read(who, each, Question()))  # type: ignore[misc]  # mypy: a lambda with a default
             assert may_follow == may_read, (name, each)
             allowed += [each] if may_follow else []
         for chosen in (allowed, self.random.sample(allowed, min(2, len(allowed))), allowed[:1]):

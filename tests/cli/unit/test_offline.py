@@ -340,7 +340,7 @@ def test_a_refusal_of_the_vault_starts_nothing(
 ) -> None:
     kept = Copy(replace(ORIGIN, url="https://localhost:8443"), DAY_SECONDS)
     kept.keep(Values({"A": "canary"}))
-    server.on("GET", VALUES, said)  # type: ignore[arg-type]
+    server.on("GET", VALUES, said)  # type: ignore[arg-type]  # an answer or an error
     result = strongroom("run", "-e", "prod", "--offline-for", "24h", "--", "no-such-program")
     assert result.exit_code == code, result.stderr
     assert "Warning" not in result.stderr

@@ -275,7 +275,7 @@ def test_two_transactions_over_the_same_people_in_other_orders_both_count(
             session = log_in(vault, who).session
             write(
                 vault,
-                lambda unit, id=session.id, name=name: unit.sessions.change(unit.sessions.by_id(id), agent=name),  # type: ignore[misc]
+                lambda unit, id=session.id, name=name: unit.sessions.change(unit.sessions.by_id(id), agent=name),  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
             )
     before = everybody(vault)
     outcomes = at_once(lambda: work(pair, "one"), lambda: work(pair[::-1], "two"))

@@ -52,7 +52,7 @@ class World:
 
     def change(self, **wishes: Any) -> None:
         verb = self.vault.environments.environments.change
-        self.write(lambda unit: verb(unit, self.ada, "prod", wishes))  # type: ignore[arg-type]
+        self.write(lambda unit: verb(unit, self.ada, "prod", wishes))  # type: ignore[arg-type]  # a plain dict
 
     def delete(self) -> None:
         self.write(lambda unit: self.vault.environments.environments.delete(unit, self.ada, "prod"))
