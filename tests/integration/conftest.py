@@ -1,6 +1,7 @@
 """A vault on each kind of database, with two people in it and a time that a test moves.
 
-It is made once in a test run, and copied for each test: that takes a tenth of the time.
+It is made once in a test run, and copied for each test: that takes a tenth of the time. Tests of the live feed
+share servers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import KINDS, Kind
+from tests.integration.sync.house import House, running_house
 from tests.support.passwords import each_password_is_hashed_once as each_password_is_hashed_once
 from tests.support.servers import Postgres
 from tests.support.vaults import FakeClock, add_person, make_vault
@@ -156,3 +158,32 @@ def _make(folder: Path, url: str) -> Template:
     people = {name: add_person(made, name) for name in ("ada", "bob")}
     made.storage.close()
     return Template(made.settings, people)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    with running_house(folder, f"sqlite:///{folder / 'vault.db'}") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _postgresql_house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[House]:
+    postgres.ensure_running()
+    with running_house(tmp_path_factory.mktemp("house"), postgres.create_database()) as made:
+        yield made
+
+
+@pytest.fixture(params=KINDS)
+def house(request: pytest.FixtureRequest) -> Iterator[House]:
+    """A server that all tests of the feed share, once on each kind of database. Each test has people of its own."""
+    made: House = request.getfixturevalue(f"_{request.param}_house")
+    yield made
+    made.close_streams()
+
+
+@pytest.fixture
+def sqlite_house(_sqlite_house: House) -> Iterator[House]:
+    """The same, for tests of what no database changes."""
+    yield _sqlite_house
+    _sqlite_house.close_streams()

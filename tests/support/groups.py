@@ -18,6 +18,9 @@ _GROUPS = {
     "tests/browser/": "browser",
     "tests/integration/faults/": "faults",
     "tests/integration/sync/": "live",
+    "tests/integration/client/test_live.py": "live",
+    "tests/cli/server/test_command.py": "command",
+    "tests/cli/server/test_run_live.py": "command",
 }
 
 _LONGEST = (

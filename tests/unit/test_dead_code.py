@@ -6,7 +6,10 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from vault.keys import PROVIDERS
 
@@ -42,6 +45,12 @@ PLAIN = ("property", "cached_property", "staticmethod", "classmethod", "contextm
 """Decorators that call nothing by themselves."""
 
 
+@cache
+def written(node: ast.expr) -> str:
+    """An expression as its author wrote it."""
+    return ast.unparse(node)
+
+
 def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The functions, classes and constants of a module, and the methods of its classes.
 
@@ -51,7 +60,7 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.Module | ast.ClassDef):
             for each in node.body:
                 if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
-                    if all(ast.unparse(decorator) in PLAIN for decorator in each.decorator_list):
+                    if all(written(decorator) in PLAIN for decorator in each.decorator_list):
                         yield each.name, each.lineno
                 elif isinstance(each, ast.ClassDef):
                     yield each.name, each.lineno
@@ -81,9 +90,14 @@ def unused(trees: dict[Path, ast.Module], texts: str) -> list[str]:
     ]
 
 
-def test_every_name_is_used() -> None:
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """The whole package."""
     files = [path for path in sorted(VAULT.rglob("*.py")) if "versions" not in path.parts]
-    trees = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    return {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+
+
+def test_every_name_is_used(trees: dict[Path, ast.Module]) -> None:
     templates = " ".join(path.read_text(encoding="utf-8") for path in VAULT.rglob("*.html"))
     found = unused(trees, templates)
     excused = {*OTHERS_CALL, *BY_NAME}
@@ -133,7 +147,7 @@ def stated(trees: dict[Path, ast.Module]) -> set[tuple[str, str]]:
         (function.name, name)
         for tree in trees.values()
         for owner, function in functions(tree)
-        if owner is not None and any(ast.unparse(base).partition("[")[0] in ("Protocol", "ABC") for base in owner.bases)
+        if owner is not None and any(written(base).partition("[")[0] in ("Protocol", "ABC") for base in owner.bases)
         for name in parameters(function)
     }
 
@@ -143,9 +157,9 @@ def is_decided_by_others(owner: ast.ClassDef | None, function: Function, own: se
 
     The language decides those of a method with two underscores around its name. `own` are the names of this package.
     """
-    bases = {ast.unparse(base).partition("[")[0] for base in owner.bases} if owner is not None else set()
+    bases = {written(base).partition("[")[0] for base in owner.bases} if owner is not None else set()
     is_special = function.name.startswith("__") and function.name != "__init__"
-    is_decorated = not all(ast.unparse(decorator) in PLAIN for decorator in function.decorator_list)
+    is_decorated = not all(written(decorator) in PLAIN for decorator in function.decorator_list)
     return bool(bases - own - {"Generic"}) or is_special or is_decorated or function.name in OTHERS_CALL
 
 
@@ -166,9 +180,7 @@ def unused_parameters(trees: dict[Path, ast.Module]) -> list[str]:
     return found
 
 
-def test_every_parameter_is_used() -> None:
-    files = [path for path in sorted(VAULT.rglob("*.py")) if "versions" not in path.parts]
-    trees = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+def test_every_parameter_is_used(trees: dict[Path, ast.Module]) -> None:
     found = unused_parameters(trees)
     assert not found, f"Nothing reads these: {found}. Remove them. If a library passes one, begin it with `_`."
 

@@ -5,75 +5,17 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import dotenv
 import pytest
 
+from tests.cli.server.shell import Shell
 from tests.support.serving import RunningServer
-from vault import settings
-from vault.app import open_vault, prepare_vault
+from tests.support.vaults import PASSWORD
 from vault.client import Client
 from vault.errors import NotFound
-from vault.model.principal import host_operator
-
-PASSWORD = "lantern gravel ninefold otter"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with a person `ada`."""
-    folder = tmp_path_factory.mktemp("server")
-    environ = {
-        "STRONGROOM_DATA_DIR": str(folder / "data"),
-        "STRONGROOM_KEYRING": str(folder / "keys" / "master.json"),
-        "STRONGROOM_WORKERS": "1",
-    }
-    (folder / "data").mkdir()
-    chosen = settings.load(environ)
-    prepare_vault(chosen)
-    services = open_vault(chosen)
-    with services.storage.write() as unit:
-        services.people.accounts.add(unit, host_operator("test"), "ada", PASSWORD)
-    services.storage.close()
-    with RunningServer(folder, environ, factory="vault.app:create_app") as running:
-        yield running
-
-
-class Shell:
-    """Runs the command in a home directory of its own."""
-
-    def __init__(self, server: RunningServer, home: Path) -> None:
-        self._home = home
-        self._environment: dict[str, str | None] = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(home),
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-            "STRONGROOM_NO_KEYCHAIN": "1",
-            "STRONGROOM_URL": server.url,
-            "STRONGROOM_CA_FILE": str(server.ca_file),
-        }
-
-    def __call__(self, *arguments: str, stdin: str = "", **environment: str | None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "vault", *arguments],
-            input=stdin,
-            env={name: text for name, text in (self._environment | environment).items() if text is not None},
-            capture_output=True,
-            text=True,
-            cwd=self._home,
-        )
-
-
-@pytest.fixture
-def shell(server: RunningServer, tmp_path: Path) -> Shell:
-    found = Shell(server, tmp_path)
-    logged_in = found("login", "ada", "--password", "-", stdin=PASSWORD + "\n")
-    assert logged_in.returncode == 0, logged_in.stderr
-    return found
 
 
 def test_a_program_gets_what_a_person_stored(shell: Shell) -> None:

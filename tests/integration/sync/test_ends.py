@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.integration.sync.conftest import House
+from tests.integration.sync.house import House
 from tests.support.patience import eventually, in_time
 from tests.support.vaults import (
     HOST,
@@ -154,16 +154,17 @@ def test_a_session_s_follower(house: House, kind: type[Follower], end: End) -> N
     _ends(house, ada, log_in(house.vault, ada.username).secret, end, kind())
 
 
-@pytest.mark.parametrize("kind", FOLLOWERS)
-def test_a_credential_that_expires(house: House, kind: type[Follower]) -> None:
+def test_a_credential_that_expires(sqlite_house: House) -> None:
+    house = sqlite_house
     ada = house.person()
     house.environment(ada)
     made = add_token(house.vault, ada, grant("list,read", environment="prod"), ttl_seconds=3)
     assert made.secret is not None
-    follower = kind()
+    followers: list[Follower] = [ByStream(), BySocket()]
     expires = time.monotonic() + 3
-    follower.follow(house, made.secret)
-    assert follower.ending() == "not_authenticated"
+    for each in followers:
+        each.follow(house, made.secret)
+    assert [each.ending() for each in followers] == ["not_authenticated"] * 2
     assert in_time(time.monotonic() - expires, 1.0)
     assert time.monotonic() > expires - 0.5
 

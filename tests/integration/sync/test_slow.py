@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from tests.conftest import FreshDatabase
+from tests.integration.sync.without_server import EVENTS, Call, bearer
 from tests.support.patience import HANG_SECONDS, eventually
 from tests.support.vaults import add_environment, add_person, log_in, make_vault
 from vault.asgi import LIVE_CALL, Message, Scope
 from vault.sync import Live
 from vault.sync.backlog import BACKLOG_MOST
 
-T = TypeVar("T")
-
-
-class Call:
-    """A call of the door, whose jobs run in threads."""
-
-    def __init__(self, secret: str) -> None:
-        self.request_id = "request"
-        self.address = "192.0.2.1"
-        self.headers: Mapping[bytes, bytes] = {
-            b"authorization": f"Bearer {secret}".encode(),
-            b"accept": b"text/event-stream",
-        }
-        self.forwarded_by_stranger = self.forwarded_by_proxy = False
-        self.ending = ""
-
-    async def run(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(None, job)
-
-    def prove(self, person_id: str) -> None:
-        """Does nothing."""
-
 
 def test_a_client_that_never_reads_is_told_to_resume_and_left(tmp_path: Path, fresh_database: FreshDatabase) -> None:
     vault = make_vault(tmp_path, fresh_database("sqlite"), quota_environments=500)
     ada = add_person(vault)
-    live, call = Live(vault), Call(log_in(vault, "ada").secret)
+    live, call = Live(vault), Call(bearer(log_in(vault, "ada").secret) | EVENTS)
     scope: Scope = {LIVE_CALL: call, "type": "http", "path": "/api/v1/changes", "query_string": b"all=true"}
     sent: list[Message] = []
     begun = asyncio.Event()

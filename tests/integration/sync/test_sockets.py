@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.integration.server.socket_client import BINARY, CLOSE, TEXT
-from tests.integration.sync.conftest import House
+from tests.integration.sync.house import House
 from tests.support.vaults import as_token, log_in, patch, write
 
 

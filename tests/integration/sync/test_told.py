@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.integration.sync.conftest import House
+from tests.integration.sync.house import House
 from tests.support.vaults import patch, write
 
 

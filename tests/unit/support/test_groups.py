@@ -13,6 +13,8 @@ from tests.support.groups import group_of, is_unit, start_order
         ("tests/browser/test_login.py::test_a", "browser"),
         ("tests/browser/test_attacks.py::test_b[//{}]", "browser"),
         ("tests/integration/faults/test_redis.py::test_c", "faults"),
+        ("tests/integration/sync/test_told.py::test_d[sqlite]", "live"),
+        ("tests/integration/client/test_live.py::test_d[a stream]", "live"),
         ("tests/unit/support/test_groups.py::test_e[a::b]", "tests/unit/support/test_groups.py"),
     ],
 )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.sync.conftest import House, running_house
+from tests.integration.sync.house import House, running_house
 from tests.support.patience import eventually
 from tests.support.servers import Postgres, Redis
 from tests.support.vaults import log_in, patch, reconnect

@@ -12,13 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
-from tests.conftest import KINDS
 from tests.integration.server.conftest import Raw, Reply
 from tests.integration.server.socket_client import CLOSE, TEXT, SocketClient, handshake
 from tests.support.patience import HANG_SECONDS
-from tests.support.servers import Postgres
 from tests.support.serving import RunningServer
 from tests.support.vaults import add_environment, add_person, add_token, grant
 from vault import settings
@@ -205,32 +201,3 @@ def running_house(folder: Path, url: str, **env: str) -> Iterator[House]:
                 made.close_streams()
     finally:
         vault.close()
-
-
-@pytest.fixture(scope="session")
-def _sqlite_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
-    with running_house(folder, f"sqlite:///{folder / 'vault.db'}") as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def _postgresql_house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[House]:
-    postgres.ensure_running()
-    with running_house(tmp_path_factory.mktemp("house"), postgres.create_database()) as made:
-        yield made
-
-
-@pytest.fixture(params=KINDS)
-def house(request: pytest.FixtureRequest) -> Iterator[House]:
-    """A server that all tests here share, once on each kind of database. Each test has people of its own."""
-    made: House = request.getfixturevalue(f"_{request.param}_house")
-    yield made
-    made.close_streams()
-
-
-@pytest.fixture
-def sqlite_house(_sqlite_house: House) -> Iterator[House]:
-    """The same, for tests of what no database changes."""
-    yield _sqlite_house
-    _sqlite_house.close_streams()
