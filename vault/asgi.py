@@ -29,8 +29,8 @@ DRAIN = "strongroom.drain"
 Its member `seconds` is a random time after which the client may come back.
 """
 
-Claims = Callable[[str, str, Mapping[bytes, bytes]], str]
-"""From a method, WSGI's path and the headers: the route of a call that the live application answers, or an empty text.
+Claims = Callable[[str, str], str]
+"""From a method and WSGI's path: the route of a call that the live application answers, or an empty text.
 
 It is a label in logs and metrics, so nothing in it may come from the caller.
 """

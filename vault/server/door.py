@@ -48,7 +48,7 @@ def no_password(_method: str, _path_info: str) -> bool:
     return False
 
 
-def nothing_live(_method: str, _path_info: str, _headers: Mapping[bytes, bytes]) -> str:
+def nothing_live(_method: str, _path_info: str) -> str:
     """Claim no call, for an application without calls that stay open."""
     return ""
 
@@ -102,7 +102,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
         call = self.reception.open(scope)
-        route = self.live.claim(scope, call.headers)
+        route = self.live.claim(scope)
         if route or scope["type"] == "websocket":
             await self.live.serve(scope, receive, send, call, route)
         elif scope["type"] == "http":

@@ -44,9 +44,9 @@ class Live:
         """The calls that are open now."""
         return len(self._open)
 
-    def claim(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    def claim(self, scope: Scope) -> str:
         """Return the route of a call that the live application answers, else an empty text."""
-        return self._claims(method_of(scope), path_info(scope["raw_path"]), headers) if self._app else ""
+        return self._claims(method_of(scope), path_info(scope["raw_path"])) if self._app else ""
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, call: Call, route: str) -> None:
         """Serve one call to its end."""

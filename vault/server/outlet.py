@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Protocol
 
-from vault.asgi import Headers, Send
+from vault.asgi import Headers, Message, Send
 from vault.server.memory import MemoryBudget
 from vault.server.refusal import Answer
 
@@ -91,12 +92,10 @@ class Outlet:
 
     async def _write(self, send: Send, body: bytes, limit: asyncio.Timeout) -> None:
         end_seconds = self._end(len(body))
-        # A large answer in one piece would fill asyncio's TLS buffer.
-        for start in range(0, len(body) - SLICE_BYTES, SLICE_BYTES):
-            await send({"type": "http.response.body", "body": body[start : start + SLICE_BYTES], "more_body": True})
-            self._extend(limit, end_seconds)
-        rest = body if len(body) <= SLICE_BYTES else body[-(len(body) % SLICE_BYTES or SLICE_BYTES) :]
-        await send({"type": "http.response.body", "body": rest})
+        for piece in pieces({"type": "http.response.body", "body": body}):
+            await send(piece)
+            if piece.get("more_body", False):
+                self._extend(limit, end_seconds)
 
     async def _flush(self, wire: Wire, limit: asyncio.Timeout) -> None:
         unsent_bytes = wire.unsent_bytes()
@@ -115,3 +114,16 @@ class Outlet:
 
     def _extend(self, limit: asyncio.Timeout, end_seconds: float) -> None:
         limit.reschedule(min(asyncio.get_running_loop().time() + self._slice_seconds, end_seconds))
+
+
+def pieces(message: Message) -> Iterator[Message]:
+    """Yield an ASGI message, cut into slices if it is a large part of a body."""
+    body = message.get("body", b"")
+    if message["type"] != "http.response.body" or len(body) <= SLICE_BYTES:
+        yield message
+        return
+    # A large answer in one piece would fill asyncio's TLS buffer.
+    for start in range(0, len(body), SLICE_BYTES):
+        is_last = start + SLICE_BYTES >= len(body)
+        more_body = message.get("more_body", False) or not is_last
+        yield {"type": message["type"], "body": body[start : start + SLICE_BYTES], "more_body": more_body}

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 from vault.asgi import ClientGone, Message, Send
 from vault.observe import metrics
-from vault.server.outlet import LOOK_SECONDS, SLICE_BYTES, Wire
+from vault.server.outlet import LOOK_SECONDS, Wire, pieces
 
 AHEAD_BYTES = 16 * 1024
 """At most this much of a stream waits in this process before the sender must wait."""
@@ -28,7 +27,7 @@ class StreamOutlet:
 
         Raises `ClientGone` if the client has left, or was cut off because it made no progress.
         """
-        for piece in _pieces(message):
+        for piece in pieces(message):
             try:
                 async with asyncio.timeout(self._seconds(len(piece.get("body", b"")))) as limit:
                     await self._hand_over(send, piece, wire)
@@ -60,15 +59,3 @@ class StreamOutlet:
 
     def _seconds(self, size: int) -> float:
         return self._patience_seconds + size / self._least_bytes_per_second
-
-
-def _pieces(message: Message) -> Iterator[Message]:
-    body = message.get("body", b"")
-    if message["type"] != "http.response.body" or len(body) <= SLICE_BYTES:
-        yield message
-        return
-    # A large answer in one piece would fill asyncio's TLS buffer.
-    for start in range(0, len(body), SLICE_BYTES):
-        is_last = start + SLICE_BYTES >= len(body)
-        more_body = message.get("more_body", False) or not is_last
-        yield {"type": message["type"], "body": body[start : start + SLICE_BYTES], "more_body": more_body}

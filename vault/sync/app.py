@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vault.asgi import LIVE_CALL, LiveCall, Receive, Refusal, Scope, Send
 from vault.auth import METHODS, WEB_STREAM_METHODS
@@ -103,7 +103,7 @@ class Live:
             self._loop.call_soon_threadsafe(_hand_over, deliveries)
 
 
-def claims(method: str, path_info: str, _headers: Mapping[bytes, bytes]) -> str:
+def claims(method: str, path_info: str) -> str:
     """Return the route of a call that `Live` answers, or an empty text."""
     return path_info if method == "GET" and path_info in _PATHS else ""
 

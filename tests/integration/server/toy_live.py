@@ -36,7 +36,7 @@ def live_app(_app: Flask) -> ASGIApp:
 def claims(_app: Flask) -> Claims:
     """Which calls those are."""
 
-    def claim(method: str, path: str, _headers: Mapping[bytes, bytes]) -> str:
+    def claim(method: str, path: str) -> str:
         return path if method == "GET" and path in SERVED else ""
 
     return claim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ UPGRADE = [
 ]  # fmt: skip
 
 
-def claim(method: str, path: str, _headers: Mapping[bytes, bytes]) -> str:
+def claim(method: str, path: str) -> str:
     return "/live" if (method, path) == ("GET", "/live") else ""
 
 
