@@ -6,9 +6,10 @@ import http.client
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+from vault.client.address import Address
 from vault.client.bounded_socket import BoundedSocket
 from vault.client.chunks import ChunkDecoder
-from vault.client.transport import ConnectionLost, Request, Response, Transport
+from vault.client.transport import Request, Response, Transport, broken_off
 
 PIECE_BYTES = 64 * 1024
 
@@ -73,7 +74,7 @@ class WholeStream:
 class HttpsStream:
     """The answer to one request on a connection of its own."""
 
-    def __init__(self, answer: http.client.HTTPResponse, bounds: BoundedSocket, address: str) -> None:
+    def __init__(self, answer: http.client.HTTPResponse, bounds: BoundedSocket, address: Address) -> None:
         self.status = answer.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in answer.getheaders()}
         self._answer = answer
@@ -94,10 +95,10 @@ class HttpsStream:
                 return b""
             data = raw or self._bounds.read_piece(self._answer.fp, PIECE_BYTES)
         except (OSError, ValueError) as error:
-            raise self._lost() from error
+            raise broken_off(self._address) from error
         if not data:
             if self._chunks is not None or self._left:
-                raise self._lost()
+                raise broken_off(self._address)
             return None
         if self._chunks is not None:
             return self._chunks.feed(data)
@@ -122,6 +123,3 @@ class HttpsStream:
     @property
     def _is_done(self) -> bool:
         return self._left == 0 or (self._chunks is not None and self._chunks.is_done)
-
-    def _lost(self) -> ConnectionLost:
-        return ConnectionLost(f"{self._address} closed the connection before its answer was complete.")

@@ -152,7 +152,7 @@ class HttpsTransport:
 
         connection = self._connect(wait_seconds)
         try:
-            return HttpsStream(self._begin(connection, request), connection.bounds, str(self._address))
+            return HttpsStream(self._begin(connection, request), connection.bounds, self._address)
         except BaseException:
             connection.http.close()
             raise
