@@ -6,6 +6,7 @@
 | `small_place` | the same on SQLite alone                                                      |
 | `open_tab`    | opens tabs: `open_tab(place)`, `open_tab(place, ada)`, with Playwright's options |
 | `tab`         | a tab of a stranger at `place`                                                |
+| `ada`, `prod` | a person, and the path of her environment                                     |
 
 All run in one group (tests/support/groups.py), in one process: they share the servers and the browser.
 """
@@ -22,7 +23,7 @@ from tests.browser.chromium import chromium
 from tests.browser.places import Authority, Person, Place, open_place
 from tests.browser.tabs import Tab, Watch
 from tests.support.servers import Postgres, Redis
-from tests.support.vaults import reconnect
+from tests.support.vaults import add_environment, reconnect
 
 # It ends what hangs: Playwright's limit cannot grow on a busy machine.
 _TIMEOUT_MS = 60_000
@@ -84,6 +85,18 @@ def small_place(tmp_path_factory: pytest.TempPathFactory, authority: Authority) 
     folder = tmp_path_factory.mktemp("small-place")
     with open_place(folder, authority, f"sqlite:///{folder / 'data' / 'strongroom.db'}") as place:
         yield place
+
+
+@pytest.fixture
+def ada(place: Place) -> Person:
+    return place.newcomer("ada")
+
+
+@pytest.fixture
+def prod(place: Place, ada: Person) -> str:
+    """The path of Ada's environment."""
+    made = add_environment(place.vault, ada.principal, "prod", A="1", B="2", C="3", D="4")
+    return f"/environments/{made.id}"
 
 
 @pytest.fixture

@@ -27,12 +27,6 @@ def attacker(authority: Authority) -> Iterator[Attacker]:
 
 
 @pytest.fixture
-def ada(place: Place) -> Person:
-    """Whom it is about."""
-    return place.newcomer("ada")
-
-
-@pytest.fixture
 def tab(open_tab: OpenTab, place: Place, ada: Person) -> Tab:
     """Her browser, logged in."""
     return open_tab(place, ada)

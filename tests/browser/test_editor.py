@@ -21,11 +21,6 @@ CLIPBOARD = ["clipboard-read", "clipboard-write"]
 
 
 @pytest.fixture
-def ada(place: Place) -> Person:
-    return place.newcomer("ada")
-
-
-@pytest.fixture
 def tab(open_tab: OpenTab, place: Place, ada: Person) -> Tab:
     """Ada's tab, at her environment `prod`."""
     variables = {

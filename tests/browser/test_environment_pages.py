@@ -12,11 +12,6 @@ from tests.support.vaults import add_environment, patch, values
 
 
 @pytest.fixture
-def ada(place: Place) -> Person:
-    return place.newcomer("ada")
-
-
-@pytest.fixture
 def tab(open_tab: OpenTab, place: Place, ada: Person) -> Tab:
     """Ada's tab, at the history of her environment `prod`, which has three revisions."""
     stored = {"DATABASE_URL": "postgresql://db.example", "API_KEY": "s3cret"}

@@ -18,11 +18,6 @@ AGAIN = "Changes made elsewhere are shown again."
 
 
 @pytest.fixture
-def ada(place: Place) -> Person:
-    return place.newcomer("ada")
-
-
-@pytest.fixture
 def prod(place: Place, ada: Person) -> str:
     """The path of Ada's environment."""
     made = add_environment(place.vault, ada.principal, "prod", A="1", B="2", C="3")

@@ -10,20 +10,8 @@ from tests.browser.places import Person, Place
 from tests.browser.streams import answered, silence
 from tests.browser.tabs import Tab
 from tests.browser.test_editor import all_stored, blank, button, edited, row, say, sent_by, stored
-from tests.support.vaults import add_environment, patch, put
+from tests.support.vaults import patch, put
 from vault.model.environment import Variable
-
-
-@pytest.fixture
-def ada(place: Place) -> Person:
-    return place.newcomer("ada")
-
-
-@pytest.fixture
-def prod(place: Place, ada: Person) -> str:
-    """The path of Ada's environment."""
-    made = add_environment(place.vault, ada.principal, "prod", A="1", B="2", C="3", D="4")
-    return f"/environments/{made.id}"
 
 
 @pytest.fixture

@@ -19,18 +19,6 @@ LONG_MS = HANG_SECONDS * 1000
 
 
 @pytest.fixture
-def ada(place: Place) -> Person:
-    return place.newcomer("ada")
-
-
-@pytest.fixture
-def prod(place: Place, ada: Person) -> str:
-    """The path of Ada's environment."""
-    made = add_environment(place.vault, ada.principal, "prod", A="1", B="2", C="3", D="4")
-    return f"/environments/{made.id}"
-
-
-@pytest.fixture
 def one(open_tab: OpenTab, place: Place, ada: Person, prod: str) -> Tab:
     """Ada's first browser, at the environment."""
     return following(open_tab(place, ada), prod)

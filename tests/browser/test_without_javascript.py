@@ -14,11 +14,6 @@ from tests.browser.tabs import Tab
 
 
 @pytest.fixture
-def ada(place: Place) -> Person:
-    return place.newcomer("ada")
-
-
-@pytest.fixture
 def tab(open_tab: OpenTab, place: Place) -> Tab:
     return open_tab(place, java_script_enabled=False)
 
