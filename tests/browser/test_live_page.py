@@ -200,7 +200,7 @@ def test_a_change_of_the_same_row_asks_without_a_save(tab: Tab, place: Place, ad
     patch(place.vault, ada.principal, "prod", A="theirs")
     later(tab, streams, 2)
     expect(question(tab, "A")).to_contain_text("value")
-    # Screen readers are told politely, and the person's place in the table stays.
+    # A screen reader announces it politely, and the person's place in the table stays.
     expect(tab.page.get_by_role("status").filter(has_text="You have changed A too.")).to_have_count(1)
     expect(edited(tab).get_by_label("Value")).to_be_focused()
     expect(edited(tab).get_by_label("Value")).to_have_value("mine")

@@ -38,7 +38,7 @@ def following(tab: Tab, path: str) -> Tab:
 
 
 def soon(locator: Locator, text: str) -> None:
-    """What another browser has done is told here."""
+    """Wait until this page says what another browser has done."""
     expect(locator).to_contain_text(text, timeout=LONG_MS)
 
 

@@ -66,7 +66,7 @@ def test_a_change_back_is_no_change(watched: Watched) -> None:
     watched.change("2")
     watched.change("1")
     assert watched.waits() is None
-    # The next one begins anew.
+    # The next change waits for the whole debounce again.
     watched.now += 100
     watched.change("2")
     assert watched.waits() == 2.0

@@ -106,7 +106,7 @@ def test_sessions_end_and_nothing_left_out_comes_back(
         with pytest.raises(NotAuthenticated):
             again.people.sessions.authenticate(secret, "api", "192.0.2.1", "request")
         with again.storage.reading.connect() as connection:
-            # What the target's own migrations have written is there before any archive. The feed begins anew.
+            # The target's own migrations have written `schema_readers`. A restore begins a new epoch of the feed.
             for name in LEFT_OUT - {"schema_readers", "feed", "read_marks"}:
                 assert connection.execute(sa.select(metadata.tables[name])).all() == []
 

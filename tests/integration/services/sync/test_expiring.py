@@ -1,4 +1,4 @@
-"""What expires by itself is told once, whoever runs, after any pause and with any clock."""
+"""The feed says once that a revision has expired, whichever worker runs, after any pause and with any clock."""
 
 from __future__ import annotations
 
